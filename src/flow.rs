@@ -244,6 +244,32 @@ impl FlowKey {
         (key, goes_up)
     }
 
+    /// The same for addresses of IPv4, as numbers: they are in the same order as their mapped forms.
+    #[inline(always)]
+    pub(crate) fn of_ipv4(
+        protocol: IpProtocol,
+        (source, source_port): (u32, u16),
+        (destination, destination_port): (u32, u16),
+    ) -> (Self, bool) {
+        let place = |address, port| u64::from(address) << 16 | u64::from(port);
+        let mapped = |place: u64| (0xffff_0000_0000 | u128::from(place >> 16)).to_be_bytes();
+        let source = place(source, source_port);
+        let destination = place(destination, destination_port);
+        let goes_up = source <= destination;
+        let (low, high) = if goes_up {
+            (source, destination)
+        } else {
+            (destination, source)
+        };
+        let key = Self {
+            low: mapped(low),
+            high: mapped(high),
+            ports: [low as u16, high as u16],
+            protocol,
+        };
+        (key, goes_up)
+    }
+
     /// The transport protocol.
     #[must_use]
     pub const fn protocol(&self) -> IpProtocol {
@@ -262,6 +288,14 @@ impl FlowKey {
     pub(crate) fn ends(&self, goes_up: bool) -> (Endpoint, Endpoint) {
         let (low, high) = self.endpoints();
         if goes_up { (low, high) } else { (high, low) }
+    }
+
+    /// The addresses and ports of the sender of a packet and its peer, given whether the packet went from the lower to the higher
+    /// endpoint.
+    #[must_use]
+    pub(crate) const fn sides(&self, goes_up: bool) -> [(AddressBytes, u16); 2] {
+        let (low, high) = ((self.low, self.ports[0]), (self.high, self.ports[1]));
+        if goes_up { [low, high] } else { [high, low] }
     }
 
     /// A number that spreads flows over `2^bits` shards: the same in each run, so that the output is, too.

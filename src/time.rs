@@ -62,6 +62,11 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The same without a clamp: wrong where the two are more than 292 years apart.
+    pub(crate) const fn wrapping_since(self, earlier: Self) -> i64 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
     /// `self` plus `duration`, clamped to [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {

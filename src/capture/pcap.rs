@@ -12,8 +12,8 @@ pub(super) struct Pcap {
     order: ByteOrder,
     record_header: usize,
     nanoseconds_per_tick: i64,
-    /// Where in a record header the captured and the wire length stand.
-    lengths_at: (usize, usize),
+    /// Whether the wire length stands before the captured one in a record header.
+    has_wire_length_first: bool,
     interface: Option<u32>,
     packets: u64,
 }
@@ -36,7 +36,7 @@ impl Pcap {
             order,
             record_header,
             nanoseconds_per_tick,
-            lengths_at: (8, 12),
+            has_wire_length_first: false,
             interface: None,
             packets: 0,
         })
@@ -52,14 +52,36 @@ impl Pcap {
         let Some(interface) = self.interface else {
             return self.parse_header(data, start, found);
         };
-        let (captured_at, wire_at) = self.lengths_at;
+        // Compiled for each order, so that the choice is not made four times a packet.
+        match self.order {
+            ByteOrder::Little => {
+                self.parse_records(ByteOrder::Little, interface, data, start, found)
+            }
+            ByteOrder::Big => self.parse_records(ByteOrder::Big, interface, data, start, found),
+        }
+    }
+
+    #[inline(always)]
+    fn parse_records(
+        &mut self,
+        order: ByteOrder,
+        interface: u32,
+        data: &[u8],
+        start: usize,
+        found: &mut Found<'_>,
+    ) -> Result<Parsed, Malformed> {
         let mut at = start;
         loop {
             let rest = data.get(at..).unwrap_or_default();
             let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
                 return Ok(Parsed::wants(at, self.record_header));
             };
-            let captured_length = self.order.u32(header, captured_at);
+            let [first, second] = [order.u32(header, 8), order.u32(header, 12)];
+            let (captured_length, wire_length) = if self.has_wire_length_first {
+                (second, first)
+            } else {
+                (first, second)
+            };
             if captured_length > MAX_PACKET {
                 return Err(too_long(at, captured_length));
             }
@@ -69,12 +91,12 @@ impl Pcap {
             }
             self.packets += 1;
             found.packets.push(PacketRecord {
-                timestamp: self.timestamp(header),
+                timestamp: self.timestamp(order, header),
                 number: self.packets,
                 interface,
                 offset: (at + self.record_header) as u32, // within a block
                 captured_length,
-                wire_length: self.order.u32(header, wire_at).max(captured_length),
+                wire_length: wire_length.max(captured_length),
             });
             at += length;
         }
@@ -94,7 +116,7 @@ impl Pcap {
         };
         let header: &[u8; FILE_HEADER] = header;
         match (self.order.u16(header, 4), self.order.u16(header, 6)) {
-            (2, 0..=2) => self.lengths_at = (12, 8), // they changed places in version 2.3
+            (2, 0..=2) => self.has_wire_length_first = true, // they changed places in version 2.3
             (2, _) => {}
             (major, minor) => {
                 let fault = Fault::Version { major, minor };
@@ -116,10 +138,10 @@ impl Pcap {
         self.parse(data, start + FILE_HEADER, found)
     }
 
-    #[inline]
-    fn timestamp(&self, header: &[u8; RECORD_HEADER]) -> Timestamp {
-        let seconds = i64::from(self.order.u32(header, 0)); // until 2106: unsigned
-        let ticks = i64::from(self.order.u32(header, 4));
+    #[inline(always)]
+    fn timestamp(&self, order: ByteOrder, header: &[u8; RECORD_HEADER]) -> Timestamp {
+        let seconds = i64::from(order.u32(header, 0)); // until 2106: unsigned
+        let ticks = i64::from(order.u32(header, 4));
         let nanoseconds = seconds * 1_000_000_000 + ticks * self.nanoseconds_per_tick;
         Timestamp::from_nanoseconds(nanoseconds) // two products of 32 bits: no overflow
     }

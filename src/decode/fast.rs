@@ -1,128 +1,386 @@
-//! The packet that most packets are, read in one go: Ethernet, IPv4 or IPv6 without options, TCP.
+//! The packets that most packets are, read in one go: Ethernet with at most one VLAN tag, IPv4 without options or IPv6, TCP or UDP.
 //!
 //! It answers only where the answer is that of the general path, and leaves
 //! every other packet to it; tests compare the two.
 
+use etherparse::IpNumber;
+
+use crate::flow::{AddressBytes, FlowKey, IpProtocol};
+
+use super::cursor::Cursor;
 use super::ip::mapped;
 use super::tcp::FIXED_HEADER;
-use super::{PayloadRange, SeqNumber, TcpFlags, TcpHeader, WindowScale};
+use super::{
+    Layers, PayloadRange, Segment, SeqNumber, TcpFlags, TcpHeader, TunnelPorts, UdpHeader,
+    WindowScale, tunnel,
+};
 
 const ETHERNET_HEADER: usize = 14;
+const VLAN_TAG: usize = 4;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
-const TCP: u8 = 6;
+const UDP_HEADER: usize = 8;
 
-/// The fields of the network layer of a segment. Addresses are numbers here: with arrays, whose bytes may come from two kinds of headers,
-/// the compiler moves each byte on its own.
-struct Network {
-    source: u128,
-    destination: u128,
+/// A TCP segment of the usual kind: all that its headers say, in one cache line. It is made once, and handed on to the worker that has
+/// its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UsualSegment {
+    /// The key of its flow.
+    pub(crate) key: FlowKey,
+    /// Whether it goes from the lower to the higher endpoint.
+    pub(crate) goes_up: bool,
+    flags: u8,
     hop_limit: u8,
-    /// Where the TCP header begins in the frame.
+    /// Length of the TCP options, which lie before the payload.
+    options: u8,
+    /// Where the payload begins in the frame: behind 118 bytes of headers at most.
+    start: u8,
+    sequence: SeqNumber,
+    acknowledgment: SeqNumber,
+    window: u16,
+    /// Bytes of payload that were captured, and that were on the wire: fewer than the length field of an IP header can say.
+    captured: u16,
+    wire_length: u16,
+    vlan: Vlan,
+}
+
+/// The one VLAN tag that a frame may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Vlan(u16);
+
+impl Vlan {
+    /// No tag: none of the identifiers, which have 12 bits.
+    const NONE: Self = Self(u16::MAX);
+
+    const fn tagged(tag_control: u16) -> Self {
+        Self(tag_control & 0x0fff)
+    }
+
+    fn layers(self) -> Layers {
+        Layers::tagged((self != Self::NONE).then_some(self.0))
+    }
+}
+
+/// An Ethernet frame with an IP packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsualFrame<'p> {
+    bytes: &'p [u8],
+    wire_length: usize,
+    is_ipv4: bool,
+    vlan: Vlan,
+    /// Where the IP header begins.
     start: usize,
-    /// Length of TCP header and payload as the IP header has it.
-    declared: usize,
 }
 
-/// Reads an Ethernet frame; `None` if it is not of the usual kind. `read_scale` reads a segment's options.
-///
-/// Always inlined: who routes a packet needs only the addresses, or nothing but whether it is usual, and who follows its flow builds
-/// another structure of the header. The header itself, of 72 bytes, is then never stored: a tenth of a packet.
-#[inline(always)]
-pub(super) fn ethernet(
-    frame: &[u8],
-    wire_length: usize,
-    read_scale: impl Fn(TcpFlags, &[u8]) -> WindowScale,
-) -> Option<TcpHeader> {
-    let header = frame.first_chunk::<ETHERNET_HEADER>()?;
-    let network = match [header[12], header[13]] {
-        [0x08, 0x00] => ipv4(frame)?,
-        [0x86, 0xdd] => ipv6(frame)?,
-        _ => return None,
-    };
-    tcp(frame, wire_length, network, read_scale)
+/// An IP packet of the usual kind, with addresses that are numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsualPacket<'p, A> {
+    frame: &'p [u8],
+    /// The first bytes behind the IP header: those of a TCP header, or a shorter one and a payload.
+    transport: &'p [u8; FIXED_HEADER],
+    source: A,
+    destination: A,
+    protocol: u8,
+    hop_limit: u8,
+    vlan: Vlan,
+    /// Where the transport header begins in the frame.
+    start: usize,
+    /// Bytes of transport header and payload that were captured, and that were on the wire.
+    captured: usize,
+    on_wire: usize,
 }
 
-#[inline(always)]
-fn ipv4(frame: &[u8]) -> Option<Network> {
-    let header = frame[ETHERNET_HEADER..].first_chunk::<IPV4_HEADER>()?;
-    // Version 4 and five words of header; no flag but "don't fragment", and no fragment offset.
-    let is_usual = header[0] == 0x45 && header[6] & 0b1011_1111 == 0 && header[7] == 0;
-    if !is_usual || header[9] != TCP {
-        return None;
+/// An address as a number. With arrays, the compiler moves each byte on its own.
+pub(crate) trait Address: Copy {
+    fn bytes(self) -> AddressBytes;
+
+    /// The key of a packet's flow, and whether the packet goes from the lower to the higher endpoint.
+    fn key(protocol: IpProtocol, source: (Self, u16), destination: (Self, u16)) -> (FlowKey, bool);
+}
+
+impl Address for u32 {
+    #[inline(always)]
+    fn bytes(self) -> AddressBytes {
+        mapped(self.to_be_bytes()).to_be_bytes()
     }
-    let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    Some(Network {
-        source: mapped(*header[12..].first_chunk()?),
-        destination: mapped(*header[16..].first_chunk()?),
-        hop_limit: header[8],
-        start: ETHERNET_HEADER + IPV4_HEADER,
-        declared: total_length.checked_sub(IPV4_HEADER)?, // 0, for offloaded segments, is unusual too
-    })
+
+    #[inline(always)]
+    fn key(protocol: IpProtocol, source: (Self, u16), destination: (Self, u16)) -> (FlowKey, bool) {
+        FlowKey::of_ipv4(protocol, source, destination)
+    }
 }
 
-#[inline(always)]
-fn ipv6(frame: &[u8]) -> Option<Network> {
-    let header = frame[ETHERNET_HEADER..].first_chunk::<IPV6_HEADER>()?;
-    if header[0] >> 4 != 6 || header[6] != TCP {
-        return None;
+impl Address for u128 {
+    #[inline(always)]
+    fn bytes(self) -> AddressBytes {
+        self.to_be_bytes()
     }
-    Some(Network {
-        source: u128::from_be_bytes(*header[8..].first_chunk()?),
-        destination: u128::from_be_bytes(*header[24..].first_chunk()?),
-        hop_limit: header[7],
-        start: ETHERNET_HEADER + IPV6_HEADER,
-        declared: usize::from(u16::from_be_bytes([header[4], header[5]])),
-    })
+
+    #[inline(always)]
+    fn key(protocol: IpProtocol, source: (Self, u16), destination: (Self, u16)) -> (FlowKey, bool) {
+        let bytes = |(address, port): (Self, u16)| (address.to_be_bytes(), port);
+        FlowKey::new(protocol, bytes(source), bytes(destination))
+    }
 }
 
-/// Reads a TCP header behind the network layer's.
-#[inline(always)]
-fn tcp(
-    frame: &[u8],
-    wire_length: usize,
-    network: Network,
-    read_scale: impl Fn(TcpFlags, &[u8]) -> WindowScale,
-) -> Option<TcpHeader> {
-    let Network {
-        source,
-        destination,
-        hop_limit,
-        start,
-        declared,
-    } = network;
-    let on_wire = declared.min(wire_length.max(frame.len()) - start);
-    let segment = frame.get(start..)?;
-    let segment = segment.get(..on_wire).unwrap_or(segment);
-    let header = segment.first_chunk::<FIXED_HEADER>()?;
-    let header_length = usize::from(header[12] >> 4) * 4;
-    if header_length < FIXED_HEADER || header_length > segment.len() {
-        return None;
+/// Does something with a packet of either version of IP. A trait, so that it is compiled for each, and nothing has to fit both.
+pub(crate) trait UsualReader {
+    type Output;
+
+    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<Self::Output>;
+}
+
+impl<'p> UsualFrame<'p> {
+    /// Reads an Ethernet header; `None` if it is not of the usual kind.
+    ///
+    /// Always inlined, as what follows: the structures are then never stored.
+    #[inline(always)]
+    pub(super) fn new(bytes: &'p [u8], wire_length: usize) -> Option<Self> {
+        let header = bytes.first_chunk::<{ ETHERNET_HEADER + VLAN_TAG }>()?;
+        let mut ether_type = [header[12], header[13]];
+        let (mut start, mut vlan) = (ETHERNET_HEADER, Vlan::NONE);
+        if matches!(
+            ether_type,
+            [0x81, 0x00] | [0x88, 0xa8] | [0x91 | 0x92, 0x00]
+        ) {
+            vlan = Vlan::tagged(u16::from_be_bytes([header[14], header[15]]));
+            ether_type = [header[16], header[17]];
+            start += VLAN_TAG;
+        }
+        let is_ipv4 = ether_type == [0x08, 0x00];
+        (is_ipv4 || ether_type == [0x86, 0xdd]).then_some(Self {
+            bytes,
+            wire_length: wire_length.max(bytes.len()),
+            is_ipv4,
+            vlan,
+            start,
+        })
     }
-    let number = |at: usize| {
-        SeqNumber(u32::from_be_bytes([
-            header[at],
-            header[at + 1],
-            header[at + 2],
-            header[at + 3],
-        ]))
-    };
-    let flags = TcpFlags::from_byte(header[13]);
-    Some(TcpHeader {
-        source: source.to_be_bytes(),
-        destination: destination.to_be_bytes(),
-        source_port: u16::from_be_bytes([header[0], header[1]]),
-        destination_port: u16::from_be_bytes([header[2], header[3]]),
-        sequence: number(4),
-        acknowledgment: number(8),
-        flags,
-        window: u16::from_be_bytes([header[14], header[15]]),
-        window_scale: read_scale(flags, &segment[FIXED_HEADER..header_length]),
-        hop_limit,
-        payload: PayloadRange {
-            start: (start + header_length) as u32,
-            captured: (segment.len() - header_length) as u32,
-            wire_length: (on_wire - header_length) as u32,
-        },
-    })
+
+    /// Reads the IP header, and hands the packet to `reader`; `None` if the header is not of the usual kind.
+    #[inline(always)]
+    pub(crate) fn read<R: UsualReader>(&self, reader: R) -> Option<R::Output> {
+        if self.is_ipv4 {
+            reader.read(&self.ipv4()?)
+        } else {
+            reader.read(&self.ipv6()?)
+        }
+    }
+
+    #[inline(always)]
+    fn ipv4(&self) -> Option<UsualPacket<'p, u32>> {
+        const HEADERS: usize = IPV4_HEADER + FIXED_HEADER;
+        let headers = self.bytes.get(self.start..)?.first_chunk::<HEADERS>()?;
+        // Version 4 and five words of header; no flag but "don't fragment", and no fragment offset.
+        let fragment = u16::from_be_bytes([headers[6], headers[7]]);
+        if headers[0] != 0x45 || fragment & 0xbfff != 0 {
+            return None;
+        }
+        let total_length = usize::from(u16::from_be_bytes([headers[2], headers[3]]));
+        let declared = total_length.checked_sub(IPV4_HEADER)?; // 0, for offloaded segments, is unusual too
+        let start = self.start + IPV4_HEADER;
+        let on_wire = declared.min(self.wire_length - start);
+        Some(UsualPacket {
+            frame: self.bytes,
+            transport: headers[IPV4_HEADER..].first_chunk()?,
+            source: u32::from_be_bytes(*headers[12..].first_chunk()?),
+            destination: u32::from_be_bytes(*headers[16..].first_chunk()?),
+            protocol: headers[9],
+            hop_limit: headers[8],
+            vlan: self.vlan,
+            start,
+            captured: on_wire.min(self.bytes.len() - start),
+            on_wire,
+        })
+    }
+
+    #[inline(always)]
+    fn ipv6(&self) -> Option<UsualPacket<'p, u128>> {
+        const HEADERS: usize = IPV6_HEADER + FIXED_HEADER;
+        let headers = self.bytes.get(self.start..)?.first_chunk::<HEADERS>()?;
+        if headers[0] >> 4 != 6 {
+            return None;
+        }
+        let declared = usize::from(u16::from_be_bytes([headers[4], headers[5]])); // 0 leaves no room for a transport header
+        let start = self.start + IPV6_HEADER;
+        let on_wire = declared.min(self.wire_length - start);
+        Some(UsualPacket {
+            frame: self.bytes,
+            transport: headers[IPV6_HEADER..].first_chunk()?,
+            source: u128::from_be_bytes(*headers[8..].first_chunk()?),
+            destination: u128::from_be_bytes(*headers[24..].first_chunk()?),
+            protocol: headers[6],
+            hop_limit: headers[7],
+            vlan: self.vlan,
+            start,
+            captured: on_wire.min(self.bytes.len() - start),
+            on_wire,
+        })
+    }
+}
+
+impl<A: Address> UsualPacket<'_, A> {
+    /// The VLAN tag.
+    pub(crate) fn layers(&self) -> Layers {
+        self.vlan.layers()
+    }
+
+    /// Reads the TCP header; `None` if it is no segment of the usual kind.
+    #[inline(always)]
+    pub(crate) fn segment(&self) -> Option<UsualSegment> {
+        if self.protocol != IpNumber::TCP.0 {
+            return None;
+        }
+        let header = self.transport;
+        let header_length = usize::from(header[12] >> 4) * 4;
+        if header_length < FIXED_HEADER || header_length > self.captured {
+            return None;
+        }
+        let number = |at: usize| {
+            SeqNumber(u32::from_be_bytes([
+                header[at],
+                header[at + 1],
+                header[at + 2],
+                header[at + 3],
+            ]))
+        };
+        let [source_port, destination_port] = self.ports();
+        let (key, goes_up) = A::key(
+            IpProtocol::Tcp,
+            (self.source, source_port),
+            (self.destination, destination_port),
+        );
+        Some(UsualSegment {
+            key,
+            goes_up,
+            flags: header[13],
+            hop_limit: self.hop_limit,
+            options: (header_length - FIXED_HEADER) as u8, // of 60 bytes at most
+            start: (self.start + header_length) as u8,
+            sequence: number(4),
+            acknowledgment: number(8),
+            window: u16::from_be_bytes([header[14], header[15]]),
+            captured: (self.captured - header_length) as u16,
+            wire_length: (self.on_wire - header_length) as u16,
+            vlan: self.vlan,
+        })
+    }
+
+    /// Reads the UDP header; `None` if it is no datagram of the usual kind, or may hold a tunnel.
+    #[inline(always)]
+    pub(crate) fn datagram(&self, tunnel_ports: &TunnelPorts) -> Option<UdpHeader> {
+        if self.protocol != IpNumber::UDP.0 {
+            return None;
+        }
+        let number = |at: usize| u16::from_be_bytes([self.transport[at], self.transport[at + 1]]);
+        let available = self.captured.checked_sub(UDP_HEADER)?;
+        let declared = usize::from(number(4)).checked_sub(UDP_HEADER)?; // 0 is unusual, too
+        let wire_length = declared.min(self.on_wire - UDP_HEADER);
+        let [source_port, destination_port] = self.ports();
+        let header = UdpHeader {
+            source: self.source.bytes(),
+            destination: self.destination.bytes(),
+            source_port,
+            destination_port,
+            payload: PayloadRange {
+                start: (self.start + UDP_HEADER) as u32,
+                captured: available.min(wire_length) as u32,
+                wire_length: wire_length as u32,
+            },
+        };
+        let payload = header.payload.of(self.frame);
+        let cursor = Cursor::new(payload, wire_length, tunnel_ports);
+        let is_plain = tunnel::by_udp_port(&header, &cursor).is_none();
+        is_plain.then_some(header)
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> [u16; 2] {
+        let [a, b, c, d, ..] = *self.transport;
+        [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
+    }
+}
+
+impl UsualSegment {
+    /// Whether it has no other flag than ACK and those without a meaning for connections.
+    #[inline(always)]
+    pub(crate) const fn is_amid_connection(&self) -> bool {
+        self.flags & TcpFlags::SYN_FIN_RST == 0
+    }
+
+    /// The segment, given the frame that it was read from. What the options of a SYN say is not known.
+    #[inline(always)]
+    pub(crate) fn without_options<'p>(&self, frame: &'p [u8]) -> Segment<'p> {
+        Segment {
+            sequence: self.sequence,
+            acknowledgment: self.acknowledgment,
+            flags: TcpFlags::from_byte(self.flags),
+            window: self.window,
+            window_scale: WindowScale::Unknown,
+            hop_limit: self.hop_limit,
+            payload: self.payload().of(frame),
+            wire_length: self.wire_length.into(),
+        }
+    }
+
+    /// The segment, given the frame that it was read from.
+    pub(crate) fn segment<'p>(&self, frame: &'p [u8]) -> Segment<'p> {
+        let end = usize::from(self.start);
+        let options = frame.get(end - usize::from(self.options)..end);
+        Segment {
+            window_scale: WindowScale::read(
+                TcpFlags::from_byte(self.flags),
+                options.unwrap_or_default(),
+            ),
+            ..self.without_options(frame)
+        }
+    }
+
+    /// Whether there is a VLAN tag around it.
+    pub(crate) fn has_layers(&self) -> bool {
+        self.vlan != Vlan::NONE
+    }
+
+    /// The VLAN tag.
+    pub(crate) fn layers(&self) -> Layers {
+        self.vlan.layers()
+    }
+
+    /// The same with one field for each, given the frame that it was read from.
+    pub(super) fn header(&self, frame: &[u8]) -> TcpHeader {
+        let [(source, source_port), (destination, destination_port)] = self.key.sides(self.goes_up);
+        let segment = self.segment(frame);
+        TcpHeader {
+            source,
+            destination,
+            source_port,
+            destination_port,
+            sequence: segment.sequence,
+            acknowledgment: segment.acknowledgment,
+            flags: segment.flags,
+            window: segment.window,
+            window_scale: segment.window_scale,
+            hop_limit: segment.hop_limit,
+            payload: self.payload(),
+        }
+    }
+
+    #[inline(always)]
+    const fn payload(&self) -> PayloadRange {
+        PayloadRange {
+            start: self.start as u32,
+            captured: self.captured as u32,
+            wire_length: self.wire_length as u32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_takes_one_cache_line() {
+        assert!(size_of::<UsualSegment>() <= 64);
+    }
 }

@@ -26,6 +26,15 @@ impl Layers {
         },
     };
 
+    /// The layers of a frame with at most one VLAN tag, given its identifier.
+    pub(super) fn tagged(vlan: Option<u16>) -> Self {
+        let mut layers = Self::NONE;
+        if let Some(vlan) = vlan {
+            layers.vlan.push(vlan);
+        }
+        layers
+    }
+
     /// Takes VLAN tags or tunnels of `other` where there are none.
     pub fn add_missing(&mut self, other: &Self) {
         if self.vlan.count == 0 {

@@ -39,6 +39,7 @@ use crate::capture::LinkType;
 use cursor::Cursor;
 use link::Network;
 
+pub(crate) use fast::{Address, UsualFrame, UsualPacket, UsualReader, UsualSegment};
 pub use fragment::{Fragment, FragmentTable, IpDatagram};
 pub use icmp::{IcmpError, Undeliverable};
 pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
@@ -164,42 +165,43 @@ pub fn decode(
     wire_length: u32,
     layers: &mut Layers,
 ) -> Result<Decoded, DecodeError> {
-    match decode_usual(link_type, packet, wire_length) {
-        Some(header) => Ok(Decoded::Tcp(header)),
-        None => decode_any(
-            link_type,
-            packet,
-            wire_length,
-            &TunnelPorts::DEFAULT,
-            layers,
-        ),
+    let frame = usual_frame(link_type, packet, wire_length);
+    if let Some(segment) = frame.and_then(|frame| frame.read(ReadSegment)) {
+        *layers = segment.layers();
+        return Ok(Decoded::Tcp(segment.header(packet)));
+    }
+    decode_any(
+        link_type,
+        packet,
+        wire_length,
+        &TunnelPorts::DEFAULT,
+        layers,
+    )
+}
+
+/// Reads the segment in a packet, if it has one of the usual kind.
+struct ReadSegment;
+
+impl UsualReader for ReadSegment {
+    type Output = UsualSegment;
+
+    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<UsualSegment> {
+        packet.segment()
     }
 }
 
-/// Decodes the packet that most packets are: TCP over plain IP over Ethernet. `None` for every other, which
-/// [`decode_any`] decodes. It has no layers around it.
+/// Decodes the link layer of most packets: Ethernet with at most one VLAN tag, and IP in it. `None` for every other, which
+/// [`decode_any`] decodes.
 #[inline(always)]
-pub(crate) fn decode_usual(
+pub(crate) fn usual_frame(
     link_type: LinkType,
     packet: &[u8],
     wire_length: u32,
-) -> Option<TcpHeader> {
-    (link_type == LinkType::ETHERNET)
-        .then(|| fast::ethernet(packet, wire_length as usize, WindowScale::read))
-        .flatten()
-}
-
-/// The same without what the options say, for who routes packets: the options of a SYN cost more than all else in it.
-#[inline(always)]
-pub(crate) fn decode_usual_without_options(
-    link_type: LinkType,
-    packet: &[u8],
-    wire_length: u32,
-) -> Option<TcpHeader> {
-    let no_scale = |_, _: &[u8]| WindowScale::Unknown;
-    (link_type == LinkType::ETHERNET)
-        .then(|| fast::ethernet(packet, wire_length as usize, no_scale))
-        .flatten()
+) -> Option<UsualFrame<'_>> {
+    if link_type != LinkType::ETHERNET {
+        return None;
+    }
+    UsualFrame::new(packet, wire_length as usize)
 }
 
 /// Decodes a packet of any kind; `tunnel_ports` are the UDP ports of tunnels.
@@ -579,17 +581,33 @@ mod tests {
         #[test]
         fn the_fast_path_gives_what_the_general_path_gives(
             is_ipv6: bool,
-            changes in proptest::collection::vec((0usize..80, any::<u8>()), 0..4),
+            is_tagged: bool,
+            is_udp: bool,
+            ports in (prop_oneof![Just(443u16), Just(3544), Just(4789)], prop_oneof![Just(50_000u16), Just(2152)]),
+            changes in proptest::collection::vec((0usize..84, any::<u8>()), 0..4),
             cut in 0usize..100,
             padding in 0usize..20,
             longer in 0u32..40,
         ) {
-            let link = PacketBuilder::ethernet2([1; 6], [2; 6]);
-            let mut frame = if is_ipv6 {
-                tcp(link.ipv6([0x20; 16], [0x30; 16], 64))
+            let ethernet = PacketBuilder::ethernet2([1; 6], [2; 6]);
+            let link = |ip| if is_tagged {
+                ethernet.single_vlan(VlanId::try_new(12).unwrap()).ip(ip)
             } else {
-                tcp(link.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64))
+                ethernet.ip(ip)
             };
+            let step = if is_ipv6 {
+                let header = etherparse::Ipv6Header { source: [0x20; 16], destination: [0x30; 16], hop_limit: 64, ..Default::default() };
+                link(etherparse::IpHeaders::Ipv6(header, Default::default()))
+            } else {
+                let header = etherparse::Ipv4Header { source: [192, 0, 2, 1], destination: [192, 0, 2, 2], time_to_live: 64, ..Default::default() };
+                link(etherparse::IpHeaders::Ipv4(header, Default::default()))
+            };
+            let mut frame = Vec::new();
+            if is_udp {
+                step.udp(ports.1, ports.0).write(&mut frame, PAYLOAD).unwrap();
+            } else {
+                frame = tcp(step);
+            }
             frame.extend(std::iter::repeat_n(0, padding));
             for (at, value) in changes {
                 if let Some(byte) = frame.get_mut(at) {
@@ -598,12 +616,31 @@ mod tests {
             }
             frame.truncate(frame.len() - cut.min(frame.len()));
             let wire_length = frame.len() as u32 + longer;
-            if let Some(header) = fast::ethernet(&frame, wire_length as usize, WindowScale::read) {
-                let mut layers = Layers::default();
-                let general = decode_any(LinkType(1), &frame, wire_length, &TunnelPorts::DEFAULT, &mut layers);
+            let mut layers = Layers::default();
+            let ports = TunnelPorts::DEFAULT;
+            let general = decode_any(LinkType(1), &frame, wire_length, &ports, &mut layers);
+            if let Some(segment) = UsualFrame::new(&frame, wire_length as usize).and_then(|frame| frame.read(ReadSegment)) {
+                let header = segment.header(&frame);
                 prop_assert_eq!(general, Ok(Decoded::Tcp(header)));
-                prop_assert_eq!(layers, Layers::default());
+                prop_assert_eq!(layers, segment.layers());
+                prop_assert_eq!(header.segment(&frame), segment.segment(&frame));
+                prop_assert_eq!(header.flow_key(), (segment.key, segment.goes_up));
             }
+            let datagram = UsualFrame::new(&frame, wire_length as usize).and_then(|frame| frame.read(ReadDatagram(&ports)));
+            if let Some((header, around)) = datagram {
+                prop_assert_eq!(general, Ok(Decoded::Udp(header)));
+                prop_assert_eq!(layers, around);
+            }
+        }
+    }
+
+    struct ReadDatagram<'t>(&'t TunnelPorts);
+
+    impl UsualReader for ReadDatagram<'_> {
+        type Output = (UdpHeader, Layers);
+
+        fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<Self::Output> {
+            Some((packet.datagram(self.0)?, packet.layers()))
         }
     }
 }

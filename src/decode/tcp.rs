@@ -106,6 +106,9 @@ pub struct TcpFlags {
 }
 
 impl TcpFlags {
+    /// The bits of the flags that open and end connections.
+    pub(super) const SYN_FIN_RST: u8 = 0x07;
+
     pub(super) const fn from_byte(bits: u8) -> Self {
         Self {
             fin: bits & 0x01 != 0,

@@ -132,25 +132,51 @@ impl Dialogue {
 
     /// Reads the next run of bytes if no hello can begin in it and nothing is negotiated, as in traffic that is not TLS; false, with
     /// nothing read, if there may be more to it.
-    #[inline]
-    pub fn passes_by(&mut self, bytes: &[u8]) -> bool {
+    ///
+    /// What [`Dialogue::take`] would do with such a run is done here, or is nothing.
+    #[inline(always)]
+    pub fn passes_by(&mut self, sender: Direction, bytes: &[u8]) -> bool {
         if bytes.is_empty() {
             return true;
         }
-        let passes_by = self.is_quiet && matches!(self.search(bytes), HelloPlace::Nowhere);
-        self.quiet_runs = self.quiet_runs.saturating_add(u8::from(passes_by));
+        if !self.is_quiet {
+            return self.passes_by_the_opening(sender, bytes);
+        }
+        if may_hold_record(self.searched(bytes)) {
+            return false;
+        }
+        self.quiet_runs = self.quiet_runs.saturating_add(1);
+        true
+    }
+
+    /// The same while the first bytes are still collected.
+    #[inline(never)]
+    fn passes_by_the_opening(&mut self, sender: Direction, bytes: &[u8]) -> bool {
+        let Some(conversation) = &mut self.conversation else {
+            return false;
+        };
+        let passes_by = conversation.passes_by(sender, bytes);
+        if passes_by {
+            self.is_quiet = conversation.is_quiet();
+        }
         passes_by
     }
 
     /// Looks for a hello in a run of a connection without a known dialogue.
     fn search(&self, bytes: &[u8]) -> HelloPlace {
+        HelloPlace::find(self.searched(bytes))
+    }
+
+    /// The bytes of a run in which a hello is looked for, in a connection without a known dialogue.
+    #[inline]
+    fn searched<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         let may_follow_lines = self.quiet_runs < MAX_QUIET_RUNS;
         let searched = if may_follow_lines {
             MAX_TEXT_WHILE_QUIET
         } else {
             HELLO_AMID_STREAM
         };
-        HelloPlace::find(&bytes[..bytes.len().min(searched)])
+        &bytes[..bytes.len().min(searched)]
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
@@ -282,10 +308,26 @@ impl Conversation {
 
     /// Whether all that is kept of the beginning is there, and nothing is awaited.
     fn is_quiet(&self) -> bool {
+        self.is_settled() && self.opening.is_full()
+    }
+
+    /// Whether nothing is awaited.
+    fn is_settled(&self) -> bool {
         let is_settled = |talk: &Talk| matches!(talk.speech, Speech::Settled);
-        self.talk.as_deref().is_none_or(is_settled)
-            && self.opening.is_full()
-            && self.halves.iter().all(Half::is_quiet)
+        self.talk.as_deref().is_none_or(is_settled) && self.halves.iter().all(Half::is_quiet)
+    }
+
+    /// Reads a run of bytes in which no hello can begin, if nothing is awaited; false, with nothing read, if there may be more to it.
+    ///
+    /// [`Conversation::take`] would find nothing held, no hello, and a dialogue that is settled and stays so.
+    fn passes_by(&mut self, sender: Direction, bytes: &[u8]) -> bool {
+        let before = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
+        let passes_by = self.is_settled() && self.begun.is_none() && !may_hold_record(before);
+        if passes_by {
+            self.opening.take(sender, bytes);
+            self.halves[sender].has_spoken = true;
+        }
+        passes_by
     }
 
     fn take(&mut self, sender: Direction, bytes: &[u8]) -> DialogueStep {
@@ -401,6 +443,27 @@ impl HelloPlace {
             }
         }
         Self::Nowhere
+    }
+}
+
+/// Whether a record of handshake messages may begin anywhere in some bytes: nearly always not.
+#[inline]
+fn may_hold_record(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff; // 1 in each byte
+    const HANDSHAKE: u8 = ContentType::Handshake.0;
+    let has_one = |word: &[u8; 8]| {
+        // A byte is 0 where it is the type. Exact for whether there is one, which is all that is asked.
+        let zeroed = u64::from_le_bytes(*word) ^ ONES * HANDSHAKE as u64;
+        zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7) != 0
+    };
+    // Most are short, and a search costs more than it reads.
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) if bytes.len() <= 16 => has_one(first) || has_one(last),
+        (Some(_), _) => memchr::memchr(HANDSHAKE, bytes).is_some(),
+        (None, _) => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some([a, b, c, d]), Some([e, f, g, h])) => has_one(&[*a, *b, *c, *d, *e, *f, *g, *h]),
+            _ => bytes.contains(&HANDSHAKE),
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! Dialogues of every protocol, as their specifications and programs have them, cut at every byte.
 
+use proptest::prelude::*;
+
 use super::*;
 use StartTls::{Amqp, Ftp, Imap, Irc, Ldap, Lmtp, ManageSieve, Mysql, Nntp, Pop3, Postgresql};
 use StartTls::{Rdp, Smtp, Tds, Xmpp};
@@ -872,4 +874,41 @@ fn what_looks_like_the_beginning_of_a_hello_and_is_none_is_forgotten() {
     assert_eq!(take(&mut dialogue, UP, &[9, 9]), DialogueStep::More);
     assert_eq!(dialogue.held(UP), b"");
     assert_eq!(take(&mut dialogue, UP, HELLO), DialogueStep::TlsBegins(0));
+}
+
+/// Runs as they come on connections of all kinds: a few bytes, lines, hellos, and bytes that look like the beginning of one.
+fn run() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        3 => proptest::collection::vec(prop_oneof![Just(1u8), Just(22), Just(3), Just(b'\n'), any::<u8>()], 0..30),
+        2 => Just(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n".to_vec()),
+        1 => Just(b"220 ready\r\n".to_vec()),
+        1 => Just([&[b'a'; 300][..], b"\n", HELLO].concat()),
+        1 => (0..HELLO.len()).prop_map(|length| HELLO[..length].to_vec()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_run_that_passes_by_leaves_what_reading_it_leaves(runs in proptest::collection::vec((any::<bool>(), run()), 1..60)) {
+        let (mut passing, mut reading) = (Dialogue::default(), Dialogue::default());
+        for (is_up, run) in runs {
+            let sender = if is_up { UP } else { DOWN };
+            let expected = reading.take(sender, &run, Timestamp::default());
+            let step = if passing.passes_by(sender, &run) {
+                DialogueStep::More
+            } else {
+                passing.take(sender, &run, Timestamp::default())
+            };
+            prop_assert_eq!(step, expected);
+            prop_assert_eq!(format!("{passing:?}"), format!("{reading:?}"));
+            if step != DialogueStep::More {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_may_begin_where_its_type_is(bytes in proptest::collection::vec(20u8..24, 0..40)) {
+        prop_assert_eq!(may_hold_record(&bytes), bytes.contains(&22));
+    }
 }

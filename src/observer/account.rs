@@ -119,10 +119,9 @@ pub(super) const LARGE_HANDSHAKE: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
-    use crate::transport::FlowTable;
     use crate::transport::tcp::ClosedFlows;
 
-    use super::super::flow::Flow;
+    use super::super::flows::Flows;
     use super::super::openings::Openings;
     use super::*;
 
@@ -140,7 +139,8 @@ mod tests {
         // docs/limits.md, "What things take".
         let documented = [
             (85, Openings::BYTES_PER_OPENING),
-            (290, FlowTable::<Flow>::BYTES_PER_FLOW),
+            (310, Flows::BYTES_PER_FLOW),
+            (100, Flows::BYTES_AT_REST),
             (1_900, HANDSHAKE),
             (85, ClosedFlows::BYTES_PER_FLOW),
         ];

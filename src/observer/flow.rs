@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment, SeqNumber, TcpFlags};
+use crate::decode::{Layers, Segment, SeqNumber};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::{Protocol, WireMarks};
@@ -19,6 +19,7 @@ use crate::transport::tcp::{
 };
 
 use super::account::LARGE_HANDSHAKE;
+use super::flows::SettledFlow;
 use super::pooled::{Pool, Pooled};
 use super::retained::RetainedPackets;
 
@@ -42,9 +43,10 @@ pub(super) struct Flow {
     is_plain: PerDirection<bool>,
     /// Whether TLS was refused and the client went on in plain text, which is to be reported.
     pub(super) is_downgraded: bool,
-    /// Directions that the open handshake knows to be in view. Stands here, so that bare acknowledgments, which every other
-    /// packet is, need not look at the handshake.
-    is_noted: PerDirection<bool>,
+    /// Directions of which most segments need no look at what is behind the stage. Of an open handshake, those that it knows to be in
+    /// view: every other packet is a bare acknowledgment. Before, those whose segments [may pass by](Flow::passes_by): something
+    /// else than TLS is spoken, in order, and nothing waits.
+    has_shortcut: PerDirection<bool>,
     /// Whether, before TLS began, a segment has waited in vain: no more will.
     is_order_lost: bool,
 }
@@ -185,7 +187,7 @@ impl Flow {
             conversation_units: 0,
             is_plain: PerDirection::default(),
             is_downgraded: false,
-            is_noted: PerDirection::default(),
+            has_shortcut: PerDirection::default(),
             is_order_lost: false,
         }
     }
@@ -371,38 +373,79 @@ impl Flow {
             .wrapping_add(u64::from(forward) + u64::from(reverse))
     }
 
-    /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.
+    /// What is left of it if nothing more is to be learned and nothing is held.
+    pub(super) fn settled(&self) -> Option<SettledFlow> {
+        let Stage::Done { has_timed_out } = self.stage else {
+            return None;
+        };
+        let holds = self.waiting.is_some()
+            || self.suspects.is_some()
+            || self.retained.is_some()
+            || self.conversation_units > 0
+            || self.is_downgraded
+            || self.tcp.is_holding();
+        (!holds).then(|| SettledFlow {
+            tcp: self.tcp.settled(),
+            first_went_up: self.first_went_up,
+            has_timed_out,
+        })
+    }
+
+    /// Notes that a segment is taken which may change anything: nothing passes by until that has been looked at.
+    pub(super) fn begin_change(&mut self) {
+        if let Stage::Watching(_) = self.stage {
+            self.has_shortcut = PerDirection::default();
+        }
+    }
+
+    /// Looks which segments may pass by, after a segment was taken.
+    ///
+    /// What this looks at changes only where a segment of the connection is taken that does not pass by, and that begins with
+    /// [`Flow::begin_change`]; or where a handshake ends or the connection is forgotten, and with a handshake nothing passes by.
+    pub(super) fn end_change(&mut self) {
+        let Stage::Watching(_) = self.stage else {
+            return;
+        };
+        let waits = self.waiting.is_some() || self.retained.is_some();
+        for direction in Direction::BOTH {
+            self.has_shortcut[direction] =
+                !waits && self.is_plain[direction] && self.tcp.is_in_order(direction);
+        }
+    }
+
+    /// Takes a segment without SYN, FIN and RST that says nothing, as most do: TLS never came. False if there may be more to it.
     ///
     /// What [`Flow::handle_header`] and [`Flow::handle_segment`] would do with such a segment is done here, or is nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn passes_by(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let TcpFlags { syn, fin, rst, .. } = segment.flags;
-        if syn || fin || rst || self.waiting.is_some() || self.retained.is_some() {
+        if !self.has_shortcut[direction] {
             return false;
         }
-        if !self.tcp.is_in_use(direction) {
+        let Stage::Watching(dialogue) = &mut self.stage else {
+            return false;
+        };
+        let is_next = self.tcp.is_next(direction, segment);
+        if !is_next && !self.tcp.admit(direction, segment) {
             return false;
         }
-        match &mut self.stage {
-            Stage::Done { .. } => true,
-            Stage::Handshake(_) => false,
-            Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
-            Stage::Watching(_) if !self.tcp.admit(direction, segment) => false,
-            Stage::Watching(dialogue) => {
-                let ahead = self.tcp.ahead(direction, segment.first_byte());
-                let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
-                if end > i64::from(dialogue::MAX_BYTES) {
-                    return !is_hello_amid_stream(segment.payload);
-                }
-                let is_in_turn =
-                    ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
-                if !is_in_turn || !dialogue.passes_by(segment.payload) {
-                    return false;
-                }
-                self.tcp.skip_in_order(direction, segment);
-                true
-            }
+        // Its numbers are admitted. What it says is looked at as in `watch_dialogue`.
+        let ahead = self.tcp.ahead(direction, segment.sequence);
+        let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
+        let is_over = end > i64::from(dialogue::MAX_BYTES);
+        let is_in_turn =
+            ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+        let is_nothing = if is_over {
+            !is_hello_amid_stream(segment.payload)
+        } else {
+            is_in_turn && dialogue.passes_by(direction, segment.payload)
+        };
+        if is_nothing && is_next {
+            self.tcp.note_next(direction, segment);
         }
+        if is_nothing && !is_over {
+            self.tcp.skip_in_order(direction, segment);
+        }
+        is_nothing
     }
 
     /// Records what a segment's header says about the connection.
@@ -437,8 +480,8 @@ impl Flow {
         if self.tcp.is_news(direction, segment) {
             return false;
         }
-        if !self.is_noted[direction] {
-            self.is_noted[direction] = true;
+        if !self.has_shortcut[direction] {
+            self.has_shortcut[direction] = true;
             return false;
         }
         self.tcp.acknowledge(direction, segment);
@@ -468,7 +511,7 @@ impl Flow {
         if segment.wire_length == 0 {
             // It would be news in no other way: its numbers are where both directions have come to.
             let is_news = segment.window == 0 || self.tcp.is_awaited(direction);
-            if is_news || !self.is_noted[direction] {
+            if is_news || !self.has_shortcut[direction] {
                 return Continued::No;
             }
             self.tcp.advance(direction, segment, at);
@@ -911,7 +954,7 @@ impl Flow {
             self.tcp.restart(peer, next, budget);
         }
         self.is_plain = PerDirection::default();
-        self.is_noted = self.tcp.in_view();
+        self.has_shortcut = self.tcp.in_view();
     }
 
     /// Feeds a segment to the open handshake; true if it shows that a peer still tries to continue.

@@ -17,6 +17,7 @@ mod conclusion;
 mod copies;
 mod datagrams;
 mod flow;
+mod flows;
 mod lan_logins;
 mod logins;
 mod losses;

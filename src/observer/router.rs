@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::capture::{LinkType, PacketRecord, Packets, SourceNews};
 use crate::decode::eapol::is_eapol;
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IcmpError, IpDatagram, Layers, TcpHeader, TunnelPorts,
-    UdpHeader, Unread, UnreadPackets, decode_any, decode_usual_without_options,
+    Address, DecodeError, Decoded, FragmentTable, IcmpError, IpDatagram, Layers, TcpHeader,
+    TunnelPorts, UdpHeader, Unread, UnreadPackets, UsualPacket, UsualReader, UsualSegment,
+    decode_any, usual_frame,
 };
 use crate::event::Protocol;
 use crate::flow::FlowKey;
@@ -47,11 +48,12 @@ pub(crate) struct WorkerStep {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
-    /// Handle the TCP segment in a packet that [`decode_usual_without_options`] reads, as nearly all are. The worker decodes it: that costs
-    /// less than to store its header, and to pass it from one core to another.
+    /// Handle the TCP segment of a packet of the usual kind, as nearly all are.
     UsualSegment {
         /// Index of the packet in its batch.
         packet: u32,
+        /// All that its headers say.
+        segment: UsualSegment,
     },
     /// Handle the TCP segment in a packet.
     Segment {
@@ -154,23 +156,23 @@ impl Plan {
         self.planned += 1;
     }
 
-    /// Plans the segment of a packet that [`decode_usual_without_options`] reads as `header`.
-    #[inline]
-    fn usual_segment(&mut self, packet: u32, header: &TcpHeader) {
-        let worker = self.worker_of(header);
-        self.add(worker, Action::UsualSegment { packet });
+    /// Plans the segment of a packet of the usual kind.
+    #[inline(always)]
+    fn usual_segment(&mut self, packet: u32, segment: UsualSegment) {
+        let worker = self.worker_of(&segment.key);
+        self.add(worker, Action::UsualSegment { packet, segment });
     }
 
     #[inline]
-    fn worker_of(&self, header: &TcpHeader) -> usize {
+    fn worker_of(&self, key: &FlowKey) -> usize {
         match self.steps.len() {
             1 => 0,
-            workers => shard_of(&header.flow_key().0) % workers,
+            workers => shard_of(key) % workers,
         }
     }
 
     fn segment(&mut self, packet: u32, header: &TcpHeader, extra: u32) {
-        let worker = self.worker_of(header);
+        let worker = self.worker_of(&header.flow_key().0);
         let action = Action::Segment {
             packet,
             header: self.segments.len() as u32, // no more than packets
@@ -181,7 +183,7 @@ impl Plan {
     }
 
     fn datagram(&mut self, packet: u32, header: UdpHeader, extra: u32) {
-        let worker = shard_of(&header.flow_key().0) % self.steps.len();
+        let worker = self.worker_of(&header.flow_key().0);
         let action = Action::Datagram {
             packet,
             header: self.datagrams.len() as u32, // no more than packets
@@ -193,7 +195,7 @@ impl Plan {
 
     /// An error goes to the worker that has the flow of its datagram.
     fn plan_icmp_error(&mut self, packet: u32, error: IcmpError) {
-        let worker = shard_of(&error.flow_key().0) % self.steps.len();
+        let worker = self.worker_of(&error.flow_key().0);
         let action = Action::IcmpError {
             packet,
             error: self.icmp_errors.len() as u32, // no more than packets
@@ -207,7 +209,7 @@ impl Plan {
         self.add(0, Action::Eapol { packet, extra });
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, worker: usize, action: Action) {
         let number = self.planned;
         if let Some(steps) = self.steps.get_mut(worker) {
@@ -302,10 +304,27 @@ impl Router {
         self.stats.packets += 1;
         self.stats.bytes += bytes.len() as u64;
         self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
-        if let Some(header) = decode_usual_without_options(link_type, bytes, packet.wire_length) {
-            return plan.usual_segment(index, &header);
+        let frame = usual_frame(link_type, bytes, packet.wire_length);
+        let usual = RouteUsual {
+            router: self,
+            bytes,
+            index,
+            plan,
+        };
+        if frame.and_then(|frame| frame.read(usual)).is_none() {
+            self.route_other(link_type, packet, bytes, index, plan);
         }
-        self.route_other(link_type, packet, bytes, index, plan);
+    }
+
+    /// Routes a datagram of the usual kind, and says whether it is worth a step: most have nothing to do with TLS.
+    #[inline(never)]
+    fn route_usual_datagram(&mut self, header: &UdpHeader, bytes: &[u8]) -> bool {
+        let is_worth_a_step = self.is_worth_a_step(header, bytes);
+        if !is_worth_a_step {
+            self.stats.packets_not_tcp += 1;
+            self.unread.count(Unread::udp(header));
+        }
+        is_worth_a_step
     }
 
     /// Routes a packet that is not the usual one. Kept apart, so that the usual one does not pay for it.
@@ -446,6 +465,32 @@ impl Router {
 
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
+    }
+}
+
+/// Routes a packet of the usual kind.
+struct RouteUsual<'r> {
+    router: &'r mut Router,
+    bytes: &'r [u8],
+    index: u32,
+    plan: &'r mut Plan,
+}
+
+impl UsualReader for RouteUsual<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<()> {
+        if let Some(segment) = packet.segment() {
+            self.plan.usual_segment(self.index, segment);
+            return Some(());
+        }
+        let header = packet.datagram(&self.router.tunnel_ports)?;
+        if self.router.route_usual_datagram(&header, self.bytes) {
+            let extra = self.plan.add_layers(packet.layers());
+            self.plan.datagram(self.index, header, extra);
+        }
+        Some(())
     }
 }
 

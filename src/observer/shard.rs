@@ -1,11 +1,12 @@
 //! A share of the flows: each segment to its flow, each handshake to its event.
 
+use std::array;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord, Packets};
-use crate::decode::{IcmpError, Layers, Segment};
+use crate::decode::{IcmpError, Layers, Segment, UsualSegment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
@@ -19,6 +20,7 @@ use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
+use super::flows::Flows;
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::losses::Losses;
@@ -54,22 +56,30 @@ impl<'p> SegmentPacket<'p> {
     }
 }
 
-/// A flow that a packet belongs to, and where it probably lies.
-#[derive(Debug)]
+/// The flow that a packet belongs to: where it probably lies.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct SoughtFlow {
-    key: HashedKey,
-    /// Whether the packet goes from the lower to the higher endpoint.
-    goes_up: bool,
+    hash: u32,
+    sought: Sought,
     /// Place of its shard among those of the worker.
     shard: u8,
-    sought: Sought,
+}
+
+impl SoughtFlow {
+    /// Of a packet without a flow.
+    pub(super) const NONE: Self = Self {
+        hash: 0,
+        sought: Sought::NOTHING,
+        shard: 0,
+    };
 }
 
 /// The shards of one worker: every `stride`th, from `first` on.
 #[derive(Debug)]
 pub(crate) struct ShardSet {
     shards: Vec<Shard>,
-    stride: usize,
+    /// Of each shard, its place among these.
+    places: [u8; SHARDS],
     /// The secrets, as these shards see them.
     keys: Keys,
 }
@@ -87,40 +97,79 @@ impl ShardSet {
             .collect();
         Self {
             shards,
-            stride,
+            places: array::from_fn(|shard| (shard / stride) as u8), // fewer than `SHARDS`
             keys,
         }
     }
 
-    /// Begins to look for a flow whose shard is in this set; `goes_up` says that its packet goes from the lower to the higher endpoint.
+    /// Begins to look for a flow whose shard is in this set.
     #[inline]
-    pub(super) fn seek(&self, key: FlowKey, goes_up: bool) -> SoughtFlow {
-        let shard = shard_of(&key) / self.stride;
-        let flows = &self.shards[shard].flows;
-        let key = flows.hashed(key);
+    pub(super) fn seek(&self, key: &FlowKey) -> SoughtFlow {
+        let shard = self.place_of(key);
+        let flows = &self.shards[usize::from(shard)].flows;
+        let hash = flows.hash(key);
         SoughtFlow {
-            key,
-            goes_up,
-            shard: shard as u8, // of at most `SHARDS`
-            sought: flows.seek(&key),
+            hash,
+            sought: flows.seek(hash),
+            shard,
         }
+    }
+
+    /// The place of a flow's shard, which is in this set.
+    #[inline]
+    fn place_of(&self, key: &FlowKey) -> u8 {
+        self.places[shard_of(key) % SHARDS]
+    }
+
+    fn shard_of(&mut self, key: &FlowKey) -> &mut Shard {
+        let place = self.place_of(key);
+        &mut self.shards[usize::from(place)]
     }
 
     /// Reads what a packet of a flow will look at.
     #[inline]
     pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
         let flows = &self.shards[usize::from(flow.shard)].flows;
-        flows.approach(flow.sought, Flow::approach)
+        flows.approach(flow.sought)
     }
 
-    /// Takes a packet of a flow.
+    /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do; false if there may be more to it.
+    #[inline]
+    pub(super) fn passes_by(
+        &mut self,
+        flow: &SoughtFlow,
+        segment: &UsualSegment,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+    ) -> bool {
+        let shard = &mut self.shards[usize::from(flow.shard)];
+        if !segment.is_amid_connection() {
+            return false;
+        }
+        let (flows, now) = (&mut shard.flows, record.timestamp);
+        let sought = match flow.sought {
+            // It may have begun with one of the packets that were looked up together.
+            Sought::NOTHING => flows.seek(flow.hash),
+            sought => sought,
+        };
+        let passes_by = flows.passes_by(sought, segment, packets.bytes(record), now);
+        if passes_by {
+            (shard.now, shard.last_packet) = (now, record.number);
+        }
+        passes_by
+    }
+
+    /// Takes a packet of a flow; `key` says which flow, and whether the packet goes from the lower to the higher endpoint.
     pub(super) fn handle_packet(
         &mut self,
         flow: &SoughtFlow,
+        (key, goes_up): (FlowKey, bool),
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        self.shards[usize::from(flow.shard)].handle_packet(flow, packet, output);
+        let key = HashedKey::new(key, flow.hash);
+        let shard = &mut self.shards[usize::from(flow.shard)];
+        shard.handle_packet((key, flow.sought), goes_up, packet, output);
     }
 
     /// Takes a datagram.
@@ -130,8 +179,8 @@ impl ShardSet {
         output: &mut ShardOutput<'_>,
     ) {
         let (key, goes_up) = packet.header.flow_key();
-        let shard = shard_of(&key) / self.stride;
-        self.shards[shard].handle_datagram((key, goes_up), packet, output);
+        self.shard_of(&key)
+            .handle_datagram((key, goes_up), packet, output);
     }
 
     /// Takes an ICMP error about a datagram.
@@ -142,7 +191,7 @@ impl ShardSet {
         packets: &Packets<'_>,
     ) {
         let (key, goes_up) = error.flow_key();
-        let shard = &mut self.shards[shard_of(&key) / self.stride];
+        let shard = self.shard_of(&key);
         let Some(interface) = packets.interfaces.get(record.interface as usize) else {
             return;
         };
@@ -250,7 +299,7 @@ pub(super) struct ShardOutput<'o> {
 #[derive(Debug)]
 struct Shard {
     config: Config,
-    flows: FlowTable<Flow>,
+    flows: Flows,
     openings: Openings,
     closed: ClosedFlows,
     datagrams: DatagramTable,
@@ -287,13 +336,14 @@ impl Shard {
             PENDING_TIME,
         ];
         let account = Account::new(config.memory_limit.of_flows() / SHARDS);
-        let most_flows = account.for_flows() / FlowTable::<Flow>::BYTES_PER_FLOW;
+        let most_flows = account.for_flows() / Flows::BYTES_PER_FLOW;
         let most_openings = account.for_openings() / Openings::BYTES_PER_OPENING;
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         let max_flows = config.max_flows.div_ceil(SHARDS);
         let hasher = KeyHasher::default();
+        let flows = FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone());
         Self {
-            flows: FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone()),
+            flows: Flows::new(flows),
             openings: Openings::new(max_flows.min(most_openings)),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT, hasher),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
@@ -315,18 +365,26 @@ impl Shard {
 
     fn handle_packet(
         &mut self,
-        sought: &SoughtFlow,
+        (key, sought): (HashedKey, Sought),
+        goes_up: bool,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
         let segment = &packet.segment;
-        let &SoughtFlow { key, goes_up, .. } = sought;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         self.now = at.time;
         self.last_packet = at.packet;
-        let known = self.flows.find_sought(&key, sought.sought);
-        if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
-            return;
+        let mut known = self.flows.find_sought(&key, sought);
+        if let Some(index) = known
+            && self.flows.settled_mut(index).is_some()
+        {
+            if self.handle_settled(index, goes_up, segment, at.time, output) {
+                return;
+            }
+            known = None;
+        }
+        if let Some(flow) = known.and_then(|index| self.flows.get_mut(index)) {
+            flow.begin_change();
         }
         if known.is_some_and(|index| self.continues(index, goes_up, packet, at, output)) {
             return;
@@ -342,6 +400,46 @@ impl Shard {
         };
         let direction = Direction::of(goes_up, flow.first_went_up);
         self.feed(index, direction, (segment, at), packet, output);
+        self.flows.settle(index);
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.end_change();
+        }
+    }
+
+    /// Takes a segment of a connection that has settled; false if the segment belongs to another one, and the settled one has gone.
+    fn handle_settled(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        segment: &Segment<'_>,
+        now: Timestamp,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        if self.flows.is_expired(index, now) {
+            self.expire(index, output);
+            return false;
+        }
+        let is_syn = segment.flags.syn && !segment.flags.ack;
+        let is_late = is_syn && self.flows.idle(index, now) >= LONGEST_REPETITION;
+        let Some(flow) = self.flows.settled_mut(index) else {
+            return false;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        if is_late || flow.tcp.is_replaced_by(direction, segment) {
+            self.remove(index, End::Replaced, output);
+            return false;
+        }
+        flow.tcp.handle_header(direction, segment);
+        if flow.tcp.is_closed() {
+            let first_bytes = flow.tcp.first_bytes();
+            let key = self.flows.hashed(self.flows.key(index));
+            self.closed.insert(&key, first_bytes, now);
+            self.remove(index, End::Decided, output);
+        } else {
+            self.flows.touch(index, Lifetime::Established, now);
+        }
+        self.make_room_for_conversations(output);
+        true
     }
 
     /// Gives a segment to the flow that it belongs to; `packet` says where it came from.
@@ -393,28 +491,6 @@ impl Shard {
         self.make_room_for_conversations(output);
     }
 
-    /// Takes a packet that says nothing but that its flow is alive, as most packets do; false if there may be more to it.
-    fn passes_by(
-        &mut self,
-        index: FlowIndex,
-        goes_up: bool,
-        segment: &Segment<'_>,
-        now: Timestamp,
-    ) -> bool {
-        if self.flows.is_expired(index, now) {
-            return false;
-        }
-        let Some(flow) = self.flows.get_mut(index) else {
-            return false;
-        };
-        let direction = Direction::of(goes_up, flow.first_went_up);
-        let passes_by = flow.passes_by(direction, segment);
-        if passes_by {
-            self.flows.touch(index, Lifetime::Established, now);
-        }
-        passes_by
-    }
-
     /// Takes a packet that goes on in an open handshake where it has come to, as most packets of handshakes do; false if there may be
     /// more to it. What [`Shard::feed`] does apart from the flow itself is done here, or is nothing in a run that keeps neither packets nor
     /// steps, for a packet without tunnel and VLAN.
@@ -448,6 +524,7 @@ impl Shard {
                     let lifetime = flow.lifetime();
                     self.flows.touch(index, lifetime, at.time);
                 }
+                self.flows.settle(index);
                 self.make_room_for_conversations(output);
             }
         }
@@ -797,6 +874,7 @@ impl Shard {
                 continue;
             }
             self.expire(index, output);
+            self.flows.settle(index);
         }
         self.relieve(output);
         let (datagrams, mut conclusion) = self.datagrams();
@@ -826,6 +904,11 @@ impl Shard {
     /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is
     /// not taken for another connection. Without a handshake, the flow goes: then it returns true.
     fn expire(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
+        if let Some(flow) = self.flows.settled_mut(index) {
+            self.stats.connections_timed_out += u64::from(!flow.has_timed_out);
+            self.remove(index, End::Silence, output);
+            return true;
+        }
         let Some(flow) = self.flows.get_mut(index) else {
             return true;
         };
@@ -957,6 +1040,7 @@ impl Shard {
             take_retained(&mut flow, &mut self.account);
             release_conversation(&mut flow, &mut self.account);
             flow.release(&mut self.budget);
+            self.flows.take_back(flow);
         }
     }
 

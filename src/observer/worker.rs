@@ -1,13 +1,12 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
-use std::array;
 use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
 use std::sync::Arc;
 
-use crate::capture::{Packets, SourceNews};
+use crate::capture::{PacketRecord, Packets, SourceNews};
 use crate::decode::eapol::EapolFrame;
-use crate::decode::{Layers, decode_usual};
+use crate::decode::{Layers, UsualSegment};
 use crate::event::HandshakeReport;
 use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
@@ -67,9 +66,6 @@ pub(crate) struct Worker {
     relays: VecDeque<Relay>,
 }
 
-/// A packet with a segment, and the flow that it belongs to.
-type SoughtSegment<'p> = (SegmentPacket<'p>, SoughtFlow);
-
 impl Worker {
     /// Worker number `index` of `workers`.
     pub(crate) fn new(config: &Config, index: usize, workers: usize) -> Self {
@@ -99,76 +95,36 @@ impl Worker {
 
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
-        let mut sought: [_; TOGETHER] = array::from_fn(|_| None);
+        let mut sought = [SoughtFlow::NONE; TOGETHER];
         for steps in plan.steps(self.index).chunks(TOGETHER) {
             let sought = &mut sought[..steps.len()];
-            self.seek_flows(steps, &packets, plan, sought);
+            self.seek_flows(steps, plan, sought);
             self.take_together(steps, sought, packets, plan, made);
         }
     }
 
     /// Looks up the flows of some steps. What is not in the processor's cache is read for all of them at the same time, since no
     /// look-up waits for the result of another.
-    fn seek_flows<'p>(
-        &self,
-        steps: &[WorkerStep],
-        packets: &'p Packets<'p>,
-        plan: &'p Plan,
-        sought: &mut [Option<SoughtSegment<'p>>],
-    ) {
+    fn seek_flows(&self, steps: &[WorkerStep], plan: &Plan, sought: &mut [SoughtFlow]) {
         for (step, sought) in steps.iter().zip(&mut *sought) {
-            *sought = self.seek(&step.action, packets, plan);
+            *sought = match &step.action {
+                Action::UsualSegment { segment, .. } => self.shards.seek(&segment.key),
+                Action::Segment { header, .. } => match plan.segment_header(*header) {
+                    Some(header) => self.shards.seek(&header.flow_key().0),
+                    None => SoughtFlow::NONE,
+                },
+                _ => SoughtFlow::NONE,
+            };
         }
-        let flows = sought.iter().flatten().map(|(_, flow)| flow);
-        let approached = flows.map(|flow| self.shards.approach(flow));
+        let approached = sought.iter().map(|flow| self.shards.approach(flow));
         black_box(approached.fold(0, u64::wrapping_add)); // read now, and not when it is needed
-    }
-
-    /// The segment that a step is about, and its flow; `None` if it is about something else.
-    #[inline]
-    fn seek<'p>(
-        &self,
-        action: &Action,
-        packets: &'p Packets<'p>,
-        plan: &'p Plan,
-    ) -> Option<SoughtSegment<'p>> {
-        let (Action::UsualSegment { packet } | Action::Segment { packet, .. }) = action else {
-            return None;
-        };
-        let record = packets.records.get(*packet as usize)?;
-        let interface = packets.interfaces.get(record.interface as usize)?;
-        let bytes = packets.bytes(record);
-        let (header, layers, holder) = match action {
-            Action::Segment { header, extra, .. } => {
-                let extra = plan.extra(*extra);
-                let datagram = extra.and_then(|extra| extra.datagram.as_ref());
-                (
-                    *plan.segment_header(*header)?,
-                    extra.map_or(&NO_LAYERS, |extra| &extra.layers),
-                    datagram.map_or(bytes, |datagram| datagram.payload()),
-                )
-            }
-            _ => (
-                decode_usual(interface.link_type, bytes, record.wire_length)?,
-                &NO_LAYERS,
-                bytes,
-            ),
-        };
-        let packet = SegmentPacket {
-            record,
-            packets,
-            layers,
-            segment: header.segment(holder),
-        };
-        let (key, goes_up) = header.flow_key();
-        Some((packet, self.shards.seek(key, goes_up)))
     }
 
     /// Takes steps whose flows were looked up.
     fn take_together(
         &mut self,
         steps: &[WorkerStep],
-        sought: &[Option<SoughtSegment<'_>>],
+        sought: &[SoughtFlow],
         packets: Packets<'_>,
         plan: &Plan,
         made: &mut Vec<Numbered>,
@@ -182,14 +138,25 @@ impl Worker {
             relays: &mut self.relays,
         };
         for (step, sought) in steps.iter().zip(sought) {
-            match (sought, &step.action) {
-                (Some((packet, flow)), _) => {
-                    self.shards.handle_packet(flow, packet, &mut output);
+            match &step.action {
+                Action::UsualSegment { packet, segment } => {
+                    let Some(record) = packets.records.get(*packet as usize) else {
+                        continue;
+                    };
+                    if self.shards.passes_by(sought, segment, record, &packets) {
+                        continue; // as most do
+                    }
+                    take_usual(
+                        &mut self.shards,
+                        sought,
+                        segment,
+                        record,
+                        &packets,
+                        &mut output,
+                    );
                 }
-                (None, Action::Tick(now)) => self.shards.handle_timeout(*now, &mut output),
-                (None, action) => {
-                    take_rare(&mut self.shards, action, packets, plan, &mut output);
-                }
+                Action::Tick(now) => self.shards.handle_timeout(*now, &mut output),
+                action => take_rare(&mut self.shards, sought, action, packets, plan, &mut output),
             }
             output.drain(step.number, made);
         }
@@ -224,16 +191,78 @@ impl Worker {
     }
 }
 
-/// Takes a packet without TCP. Kept apart, so that the others do not pay for it.
+/// Takes a segment of the usual kind that says something. Kept apart, so that the others do not pay for it.
+#[inline(never)]
+fn take_usual(
+    shards: &mut ShardSet,
+    sought: &SoughtFlow,
+    segment: &UsualSegment,
+    record: &PacketRecord,
+    packets: &Packets<'_>,
+    output: &mut ShardOutput<'_>,
+) {
+    let layers;
+    let packet = SegmentPacket {
+        record,
+        packets,
+        layers: if segment.has_layers() {
+            layers = segment.layers();
+            &layers
+        } else {
+            &NO_LAYERS
+        },
+        segment: segment.segment(packets.bytes(record)),
+    };
+    shards.handle_packet(sought, (segment.key, segment.goes_up), &packet, output);
+}
+
+/// Takes a segment that came in tunnels, in fragments, or over another link layer.
+fn take_segment(
+    shards: &mut ShardSet,
+    sought: &SoughtFlow,
+    action: &Action,
+    packets: &Packets<'_>,
+    plan: &Plan,
+    output: &mut ShardOutput<'_>,
+) {
+    let &Action::Segment {
+        packet,
+        header,
+        extra,
+    } = action
+    else {
+        return;
+    };
+    let record = packets.records.get(packet as usize);
+    let (Some(record), Some(header)) = (record, plan.segment_header(header)) else {
+        return;
+    };
+    let extra = plan.extra(extra);
+    let datagram = extra.and_then(|extra| extra.datagram.as_ref());
+    let holder = datagram.map_or(packets.bytes(record), |datagram| datagram.payload());
+    let packet = SegmentPacket {
+        record,
+        packets,
+        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+        segment: header.segment(holder),
+    };
+    shards.handle_packet(sought, header.flow_key(), &packet, output);
+}
+
+/// Takes a packet of no usual kind. Kept apart, so that the others do not pay for it.
 #[cold]
 #[inline(never)]
 fn take_rare(
     shards: &mut ShardSet,
+    sought: &SoughtFlow,
     action: &Action,
     packets: Packets<'_>,
     plan: &Plan,
     output: &mut ShardOutput<'_>,
 ) {
+    if let Action::Segment { .. } = action {
+        return take_segment(shards, sought, action, &packets, plan, output);
+    }
     let (packet, extra) = match action {
         Action::Datagram { packet, extra, .. } | Action::Eapol { packet, extra } => (packet, extra),
         Action::IcmpError { packet, error } => {
@@ -301,7 +330,7 @@ impl ShardOutput<'_> {
     }
 }
 
-const NO_LAYERS: Layers = Layers::NONE;
+static NO_LAYERS: Layers = Layers::NONE;
 /// Steps whose flows are looked up together: more than a processor reads from memory at the same time, and few enough that all
 /// of it stays in the cache.
 const TOGETHER: usize = 32;

@@ -22,6 +22,11 @@ pub struct FlowIndex(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sought(u32);
 
+impl Sought {
+    /// Where no flow lies.
+    pub const NOTHING: Self = Self(NONE);
+}
+
 /// Hashes keys, differently in each run. Tables that share one take each other's [`HashedKey`]s.
 #[derive(Clone, Debug, Default)]
 pub struct KeyHasher(RandomState);
@@ -35,6 +40,12 @@ pub struct HashedKey {
 }
 
 impl HashedKey {
+    /// A key whose hash is known.
+    #[must_use]
+    pub(crate) const fn new(key: FlowKey, hash: u32) -> Self {
+        Self { key, hash }
+    }
+
     /// The hash, which is another one in each run.
     #[must_use]
     pub(crate) const fn hash(&self) -> u32 {
@@ -50,10 +61,17 @@ impl KeyHasher {
         clippy::manual_hash_one,
         reason = "with several kinds of flows the compiler keeps `hash_one` apart: 3 % of a packet"
     )]
-    pub fn hashed(&self, key: FlowKey) -> HashedKey {
+    pub fn hash(&self, key: &FlowKey) -> u32 {
         let mut hasher = self.0.build_hasher();
         key.hash(&mut hasher);
-        let hash = hasher.finish() as u32;
+        hasher.finish() as u32
+    }
+
+    /// The same, together with the key.
+    #[must_use]
+    #[inline]
+    pub fn hashed(&self, key: FlowKey) -> HashedKey {
+        let hash = self.hash(&key);
         HashedKey { key, hash }
     }
 }
@@ -124,6 +142,8 @@ pub struct FlowTable<V> {
     lists: [List; LIFETIMES],
     /// Of each lifetime, in nanoseconds; the most is no limit.
     limits: [i64; LIFETIMES],
+    /// For so many nanoseconds after an entry took its place in its list it stays there, and is not past any of the limits.
+    fresh_within: i64,
     capacity: usize,
     hasher: KeyHasher,
 }
@@ -176,6 +196,10 @@ impl<V> FlowTable<V> {
                 count: 0,
             }; LIFETIMES],
             limits: limits.map(nanoseconds),
+            fresh_within: limits
+                .map(nanoseconds)
+                .into_iter()
+                .fold(TOUCH_INTERVAL, i64::min),
             capacity: capacity.clamp(1, NONE as usize - 1),
             hasher,
         }
@@ -213,8 +237,15 @@ impl<V> FlowTable<V> {
     /// ended later, wait for memory together.
     #[must_use]
     #[inline]
-    pub fn seek(&self, key: &HashedKey) -> Sought {
-        Sought(self.index.first(key.hash))
+    pub fn seek(&self, hash: u32) -> Sought {
+        Sought(self.index.first(hash))
+    }
+
+    /// The hash of a key in this table.
+    #[must_use]
+    #[inline]
+    pub fn hash(&self, key: &FlowKey) -> u32 {
+        self.hasher.hash(key)
     }
 
     /// Hashes a key as this table does.
@@ -232,6 +263,41 @@ impl<V> FlowTable<V> {
         };
         let links = u64::from(entry.next) + entry.lifetime as u64;
         links.wrapping_add(entry.value.as_ref().map_or(0, read))
+    }
+
+    /// Notes that a flow was seen, and belongs to a lifetime, if it lies where it was sought, is not past the one it had, and
+    /// `is_nothing_else` says so of it. False, with nothing noted, otherwise.
+    ///
+    /// The same as [`FlowTable::find_sought`], [`FlowTable::is_expired`], [`FlowTable::get_mut`] and [`FlowTable::touch`], with one
+    /// look at the entry.
+    #[inline]
+    pub fn pass(
+        &mut self,
+        key: &FlowKey,
+        sought: Sought,
+        (lifetime, now): (Lifetime, Timestamp),
+        is_nothing_else: impl FnOnce(&mut V) -> bool,
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(sought.0 as usize) else {
+            return false;
+        };
+        if entry.key != *key {
+            return false;
+        }
+        // As is nearly always so: not past any lifetime, and not due.
+        let is_fresh = entry.lifetime == lifetime
+            && (0..self.fresh_within).contains(&now.wrapping_since(entry.listed));
+        if !is_fresh && entry.is_expired(&self.limits, now) {
+            return false;
+        }
+        if !entry.value.as_mut().is_some_and(is_nothing_else) {
+            return false;
+        }
+        entry.last_seen = now;
+        if !is_fresh && (entry.lifetime != lifetime || entry.is_due(now)) {
+            self.move_up(sought.0, lifetime, now);
+        }
+        true
     }
 
     /// Finds the flow that was sought, wherever it lies by now.
@@ -331,9 +397,7 @@ impl<V> FlowTable<V> {
     /// Whether the flow at `at` had outlived its lifetime by `now`.
     #[must_use]
     pub fn is_expired(&self, at: FlowIndex, now: Timestamp) -> bool {
-        let entry = &self.entries[at.0 as usize];
-        let limit = self.limits[entry.lifetime as usize];
-        now.nanoseconds_since(entry.last_seen) >= limit && limit < i64::MAX
+        self.entries[at.0 as usize].is_expired(&self.limits, now)
     }
 
     /// Time since the flow at `at` was seen, exact to half a second.
@@ -413,14 +477,18 @@ impl<V> FlowTable<V> {
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];
         entry.last_seen = now;
-        let is_due = !(0..TOUCH_INTERVAL).contains(&now.nanoseconds_since(entry.listed));
-        if entry.lifetime != lifetime || is_due {
-            self.unlink(at.0);
-            let entry = &mut self.entries[at.0 as usize];
-            entry.lifetime = lifetime;
-            entry.listed = now;
-            self.link(at.0);
+        if entry.lifetime != lifetime || entry.is_due(now) {
+            self.move_up(at.0, lifetime, now);
         }
+    }
+
+    /// Moves the flow at `at` to the end of the list of a lifetime.
+    fn move_up(&mut self, at: u32, lifetime: Lifetime, now: Timestamp) {
+        self.unlink(at);
+        let entry = &mut self.entries[at as usize];
+        entry.lifetime = lifetime;
+        entry.listed = now;
+        self.link(at);
     }
 
     /// A flow that has outlived its lifetime by `now`; the caller removes it.
@@ -508,6 +576,21 @@ impl<V> FlowTable<V> {
     }
 }
 
+impl<V> FlowEntry<V> {
+    /// Whether it had outlived its lifetime by `now`.
+    #[inline]
+    fn is_expired(&self, limits: &[i64; LIFETIMES], now: Timestamp) -> bool {
+        let limit = limits[self.lifetime as usize];
+        now.nanoseconds_since(self.last_seen) >= limit && limit < i64::MAX
+    }
+
+    /// Whether it has to move in its list if it is seen `now`.
+    #[inline]
+    fn is_due(&self, now: Timestamp) -> bool {
+        !(0..TOUCH_INTERVAL).contains(&now.nanoseconds_since(self.listed))
+    }
+}
+
 /// A duration as packet time counts it.
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
@@ -566,10 +649,10 @@ mod tests {
     fn a_flow_that_is_sought_is_found_whatever_happened_since() {
         let mut table = FlowTable::<u32>::new(100, LIMITS);
         let keys = [1, 2, 3].map(|port| table.hashed(key(port)));
-        let sought = keys.map(|key| table.seek(&key));
+        let sought = keys.map(|key| table.seek(key.hash));
         let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
         assert_eq!(table.find_sought(&keys[0], sought[0]), Some(one));
-        let sought = table.seek(&keys[0]);
+        let sought = table.seek(keys[0].hash);
         assert_eq!(
             table.approach(sought, |value| u64::from(*value)),
             u64::from(NONE) + 1

@@ -13,6 +13,7 @@ use super::closed::FirstBytes;
 use super::delivery::{DeliveryState, SentWith};
 use super::opening::{Opening, RoundTrips};
 use super::recent::RecentBytes;
+use super::settled::{HalfState, SettledConnection};
 use super::window::{Numbers, end_of};
 
 /// What a connection delivers of one direction, in order.
@@ -102,6 +103,20 @@ impl TcpConnection {
         }
     }
 
+    /// What is left of it once its bytes do not matter any more.
+    #[must_use]
+    pub fn settled(&self) -> SettledConnection {
+        let of = |half: &Half| HalfState {
+            first_byte: half.initial,
+            is_in_view: half.is_in_view,
+            has_fin: half.fin.is_some(),
+            has_reset: half.has_reset,
+            has_rival: half.has_rival,
+        };
+        let halves = PerDirection(self.halves.0.each_ref().map(of));
+        SettledConnection::new(halves, self.opening.state())
+    }
+
     /// Whether it was reset, or closed in both directions.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
@@ -166,6 +181,33 @@ impl TcpConnection {
     pub fn is_in_use(&self, direction: Direction) -> bool {
         let has_rival = self.halves[direction.flip()].has_rival;
         self.halves[direction].is_in_view && !has_rival && !self.is_closed()
+    }
+
+    /// Whether both directions are known and in order, nothing is held, and [`TcpConnection::is_in_use`] holds. Segments for which
+    /// [`TcpConnection::is_next`] holds leave it so.
+    #[must_use]
+    pub fn is_in_order(&self, direction: Direction) -> bool {
+        let is_known = |half: &Half| half.numbers.is_known() && !half.assembler.is_holding();
+        self.is_in_use(direction) && self.is_started(direction) && self.halves.iter().all(is_known)
+    }
+
+    /// Whether a segment with no other flag than ACK continues its direction, and acknowledges all of the other one, as most do: then
+    /// [`TcpConnection::admit`] admits it. Only where [`TcpConnection::is_in_order`] holds.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_next(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let [own, peer] = [&self.halves[direction], &self.halves[direction.flip()]];
+        segment.flags.ack
+            && own.numbers.reach() == segment.sequence
+            && peer.numbers.reach() == segment.acknowledgment
+    }
+
+    /// Notes the numbers of such a segment, as [`TcpConnection::admit`] does.
+    #[inline(always)]
+    pub fn note_next(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let numbers = &mut self.halves[direction].numbers;
+        numbers.note_window(segment.window);
+        numbers.extend(end_of(segment));
     }
 
     /// Whether a SYN begins another connection between the same endpoints.

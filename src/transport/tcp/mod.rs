@@ -7,6 +7,7 @@ mod delivery;
 mod opening;
 mod pending;
 mod recent;
+mod settled;
 mod suspects;
 mod window;
 
@@ -18,4 +19,5 @@ pub use delivery::{DeliveryState, Outstanding, ResetSeen};
 pub use opening::RoundTrips;
 pub use pending::{PENDING_TIME, PendingSegment, PendingSegments};
 pub use recent::RecentBytes;
+pub use settled::SettledConnection;
 pub use suspects::{Finding, Suspects};

@@ -7,6 +7,7 @@ use crate::flow::Direction;
 use crate::time::Timestamp;
 
 use super::delivery::COPY;
+use super::settled::OpeningState;
 
 /// The round trips that the opening of a connection shows, as seen from where packets were captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,16 @@ impl Opening {
     /// Whether the responder accepted the connection.
     pub(super) const fn is_accepted(&self) -> bool {
         self.syn_ack != NOT_SEEN
+    }
+
+    /// What of it was seen.
+    pub(super) const fn state(&self) -> OpeningState {
+        OpeningState {
+            has_syn: self.syn != NOT_SEEN,
+            has_syn_ack: self.syn_ack != NOT_SEEN,
+            is_acknowledged: self.is_acknowledged(),
+            originator: self.originator,
+        }
     }
 
     /// The round trips that the opening shows, as far as it was seen.

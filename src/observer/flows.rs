@@ -1,0 +1,200 @@
+//! The TCP connections of a shard: those that are followed, and those of which nothing more is to be learned.
+//!
+//! Most connections that a table holds have had their handshake, or are something else for good. Of these a few bytes are kept, beside
+//! the key, so that a packet of one is done with after one look.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::decode::UsualSegment;
+use crate::flow::Direction;
+use crate::memory::boxed;
+use crate::time::Timestamp;
+use crate::transport::tcp::SettledConnection;
+use crate::transport::{FlowIndex, FlowTable, HashedKey, Lifetime, Sought};
+
+use super::flow::Flow;
+use super::pooled::{Pool, Pooled};
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(super) enum Tracked {
+    /// Nothing more is to be learned of it but when it ends.
+    Settled(SettledFlow),
+    Followed(Pooled<Flow>),
+}
+
+/// A connection of which nothing more is to be learned but when it ends.
+#[derive(Debug)]
+pub(super) struct SettledFlow {
+    pub(super) tcp: SettledConnection,
+    /// Whether the first segment seen went from the lower to the higher endpoint.
+    pub(super) first_went_up: bool,
+    /// Whether its handshake timed out, so that the connection is already counted as timed out.
+    pub(super) has_timed_out: bool,
+}
+
+/// A table of connections. What it derefs to finds and orders them; its own methods concern those that are followed.
+#[derive(Debug)]
+pub(super) struct Flows {
+    table: FlowTable<Tracked>,
+    boxes: Pool<Flow>,
+    /// How many are followed.
+    followed: usize,
+}
+
+/// Boxes that are kept for the next connections, of 200 bytes each: as many as begin and settle in turn.
+const MAX_SPARE_BOXES: usize = 64;
+
+impl Flows {
+    /// Bytes of memory that a connection takes while it is followed, without what it has on the heap.
+    pub(super) const BYTES_PER_FLOW: usize = Self::BYTES_AT_REST + boxed::<Flow>();
+    /// Bytes of memory that a settled connection takes.
+    pub(super) const BYTES_AT_REST: usize = FlowTable::<Tracked>::BYTES_PER_FLOW;
+
+    pub(super) const fn new(table: FlowTable<Tracked>) -> Self {
+        Self {
+            table,
+            boxes: Pool::of(MAX_SPARE_BOXES),
+            followed: 0,
+        }
+    }
+
+    /// Bytes of memory that the table and the connections in it take, without what these have on the heap.
+    pub(super) const fn allocated(&self) -> usize {
+        self.table.allocated() + self.followed * boxed::<Flow>()
+    }
+
+    /// The connection at `index`, if it is followed.
+    pub(super) fn get_mut(&mut self, index: FlowIndex) -> Option<&mut Flow> {
+        match self.table.get_mut(index) {
+            Some(Tracked::Followed(flow)) => Some(flow),
+            _ => None,
+        }
+    }
+
+    /// The connection at `index`, if it has settled.
+    pub(super) fn settled_mut(&mut self, index: FlowIndex) -> Option<&mut SettledFlow> {
+        match self.table.get_mut(index) {
+            Some(Tracked::Settled(flow)) => Some(flow),
+            _ => None,
+        }
+    }
+
+    pub(super) fn insert_hashed(
+        &mut self,
+        key: &HashedKey,
+        flow: Flow,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> FlowIndex {
+        self.followed += 1;
+        let flow = Tracked::Followed(self.boxes.make(flow));
+        self.table.insert_hashed(key, flow, lifetime, now)
+    }
+
+    /// Removes a connection; hands it out if it was followed.
+    pub(super) fn remove(&mut self, index: FlowIndex) -> Option<Pooled<Flow>> {
+        match self.table.remove(index) {
+            Some(Tracked::Followed(flow)) => {
+                self.followed -= 1;
+                Some(flow)
+            }
+            Some(Tracked::Settled(_)) | None => None,
+        }
+    }
+
+    /// Takes back what [`Flows::remove`] has handed out.
+    pub(super) fn take_back(&mut self, flow: Pooled<Flow>) {
+        self.boxes.take_back(flow);
+    }
+
+    /// Forgets all of a connection that does not matter any more, if nothing is to be learned of it.
+    pub(super) fn settle(&mut self, index: FlowIndex) {
+        let Some(tracked) = self.table.get_mut(index) else {
+            return;
+        };
+        let Tracked::Followed(flow) = tracked else {
+            return;
+        };
+        let Some(settled) = flow.settled() else {
+            return;
+        };
+        if let Tracked::Followed(flow) = std::mem::replace(tracked, Tracked::Settled(settled)) {
+            self.followed -= 1;
+            self.boxes.take_back(flow);
+        }
+    }
+
+    /// As [`FlowTable::least_answered`].
+    pub(super) fn least_answered(
+        &self,
+        now: Timestamp,
+        is_large: impl Fn(&Flow) -> bool,
+    ) -> Option<FlowIndex> {
+        let is_large =
+            |tracked: &Tracked| matches!(tracked, Tracked::Followed(flow) if is_large(flow));
+        self.table.least_answered(now, is_large)
+    }
+
+    /// Reads a little of what a packet will look at.
+    #[inline]
+    pub(super) fn approach(&self, sought: Sought) -> u64 {
+        self.table.approach(sought, |tracked| match tracked {
+            Tracked::Settled(flow) => u64::from(flow.first_went_up),
+            Tracked::Followed(flow) => flow.approach(),
+        })
+    }
+
+    /// Takes a segment without SYN, FIN and RST, in a packet of these `bytes`, if it says nothing but that its connection is alive, as
+    /// most do. False, with nothing taken, if there may be more to it.
+    ///
+    /// Of a connection that has settled such a segment can say nothing else: no verdict depends on it any more, neither do the
+    /// numbers of its segments, and it is not the first of its direction.
+    #[inline]
+    pub(super) fn passes_by(
+        &mut self,
+        sought: Sought,
+        segment: &UsualSegment,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> bool {
+        let seen = (Lifetime::Established, now);
+        self.table
+            .pass(&segment.key, sought, seen, |tracked| match tracked {
+                Tracked::Settled(flow) => {
+                    let direction = Direction::of(segment.goes_up, flow.first_went_up);
+                    flow.tcp.is_in_use(direction)
+                }
+                Tracked::Followed(flow) => {
+                    let direction = Direction::of(segment.goes_up, flow.first_went_up);
+                    flow.passes_by(direction, &segment.without_options(bytes))
+                }
+            })
+    }
+}
+
+impl Deref for Flows {
+    type Target = FlowTable<Tracked>;
+
+    fn deref(&self) -> &FlowTable<Tracked> {
+        &self.table
+    }
+}
+
+impl DerefMut for Flows {
+    fn deref_mut(&mut self) -> &mut FlowTable<Tracked> {
+        &mut self.table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_connection_at_rest_stays_small() {
+        assert_eq!(size_of::<Option<Tracked>>(), 16);
+        assert!(Flows::BYTES_AT_REST <= 104, "{}", Flows::BYTES_AT_REST);
+    }
+}
