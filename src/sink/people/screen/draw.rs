@@ -7,10 +7,12 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Sparkline, Table};
+use unicode_width::UnicodeWidthStr;
 
+use super::super::summary::mutual::HIDDEN;
 use super::super::summary::{day, milliseconds};
 use super::super::text::{Cut, TextStyle, fit, printable};
-use super::snapshot::{FailureRow, PeerRow, Rates, Snapshot};
+use super::snapshot::{CertificateRow, FailureRow, MutualRow, PeerRow, Rates, Snapshot};
 use super::view::{Details, Tab, View};
 use crate::time::Timestamp;
 
@@ -343,11 +345,16 @@ fn draw_outcomes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette
 }
 
 fn draw_causes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: Palette) {
-    let columns: [u16; 2] = if area.width < 40 { [6, 6] } else { [8, 9] };
+    let columns: [u16; 2] = match area.width {
+        ..40 => [6, 6],
+        40..44 => [6, 8], // leaves room for the longest cause
+        _ => [8, 9],
+    };
     let [of_minute, of_total] = columns.map(usize::from);
+    let of_cause = usize::from(area.width).saturating_sub(of_minute + of_total + 4);
     let rows = snapshot.causes.iter().map(|(class, minute, total)| {
         Row::new([
-            Cell::from(*class).style(palette.bad()),
+            Cell::from(fit(class, of_cause, Cut::End)).style(palette.bad()),
             right(minute.to_string(), of_minute),
             right(total.to_string(), of_total),
         ])
@@ -533,42 +540,85 @@ fn draw_mutual(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Pale
         view.sort.as_str(),
         order(view)
     );
-    let name_width = usize::from(area.width.saturating_sub(34)) / 2;
+    let has_time = area.width >= 72;
+    // The other columns, a space between any two, and the border.
+    let taken = if has_time { 32 } else { 23 };
+    let room = usize::from(area.width.saturating_sub(taken));
+    let longest = |name: fn(&MutualRow) -> &str| {
+        let widths = rows.iter().map(|row| name(row).width());
+        widths.max().unwrap_or_default()
+    };
+    let [of_client, of_server] = shared(
+        room,
+        [longest(|row| &row.client), longest(|row| &row.server)],
+    );
     let rows = rows.into_iter().map(|row| {
         let style = match row.failures {
             0 => Style::new(),
             _ => palette.bad(),
         };
-        Row::new([
-            Cell::from(fit(&row.client, name_width, Cut::Middle).into_owned()),
-            Cell::from(fit(&row.server, name_width, Cut::Middle).into_owned()),
+        let mut cells = vec![
+            Cell::from(fit_client(&row.client, of_client)),
+            Cell::from(fit(&row.server, of_server, Cut::Middle).into_owned()),
             right(row.handshakes.to_string(), 10),
             right(row.failures.to_string(), 8).style(style),
-            right(time_of_day(row.last_seen), 8),
-        ])
+        ];
+        if has_time {
+            cells.push(right(time_of_day(row.last_seen), 8));
+        }
+        Row::new(cells)
     });
-    let widths = [
-        Constraint::Fill(1),
-        Constraint::Fill(1),
-        Constraint::Length(10),
-        Constraint::Length(8),
-        Constraint::Length(8),
-    ];
-    let header = [
+    let mut widths = vec![length(of_client), length(of_server)];
+    widths.extend([10, 8].map(Constraint::Length));
+    let mut header = vec![
         Cell::from("client"),
         Cell::from("server"),
         right("handshakes".into(), 10),
         right("failures".into(), 8),
-        right("seen".into(), 8),
     ];
+    if has_time {
+        widths.push(Constraint::Length(8));
+        header.push(right("seen".into(), 8));
+    }
     let table = table(rows.collect(), widths, header, palette).block(block(title.into(), palette));
     frame.render_stateful_widget(table, area, &mut view.table);
+}
+
+/// A client in at most `width` columns. That TLS 1.3 hides its certificate is said in one word if there is no room for more.
+fn fit_client(name: &str, width: usize) -> String {
+    const SHORT: &str = " (hidden)";
+    match name.strip_suffix(HIDDEN) {
+        Some(address) if name.width() > width => {
+            let room = width.saturating_sub(SHORT.len());
+            fit(address, room, Cut::Middle).into_owned() + SHORT
+        }
+        _ => fit(name, width, Cut::Middle).into_owned(),
+    }
+}
+
+/// The widths of two columns of names that share `room`: half of it for each, or more if the names of the other need less.
+fn shared(room: usize, longest: [usize; 2]) -> [usize; 2] {
+    let half = room / 2;
+    match longest {
+        [_, second] if second < half => [room - second, second],
+        [first, _] if first < half => [first, room - first],
+        _ => [room - half, half],
+    }
+}
+
+fn length(width: usize) -> Constraint {
+    Constraint::Length(u16::try_from(width).unwrap_or(u16::MAX))
 }
 
 fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Palette) {
     let rows = view.certificates();
     let title = format!(" Certificates by expiry: {} ", rows.len());
-    let name_width = usize::from(area.width.saturating_sub(46)) / 2;
+    let room = usize::from(area.width.saturating_sub(45));
+    let longest = |name: fn(&CertificateRow) -> &str| {
+        let widths = rows.iter().map(|row| name(row).width());
+        widths.max().unwrap_or_default()
+    };
+    let [of_name, of_issuer] = shared(room, [longest(|row| &row.name), longest(|row| &row.issuer)]);
     let rows = rows.into_iter().map(|row| {
         let style = match row.days {
             ..0.0 => palette.bad(),
@@ -583,8 +633,8 @@ fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette
             Cell::from(day(row.not_after)),
             right(left, 9).style(style),
             Cell::from(row.role),
-            Cell::from(fit(&row.name, name_width, Cut::Middle).into_owned()),
-            Cell::from(fit(&row.issuer, name_width, Cut::Middle).into_owned()),
+            Cell::from(fit(&row.name, of_name, Cut::Middle).into_owned()),
+            Cell::from(fit(&row.issuer, of_issuer, Cut::Middle).into_owned()),
             right(row.times.to_string(), 7),
         ])
     });
@@ -592,8 +642,8 @@ fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette
         Constraint::Length(10),
         Constraint::Length(9),
         Constraint::Length(12),
-        Constraint::Fill(1),
-        Constraint::Fill(1),
+        length(of_name),
+        length(of_issuer),
         Constraint::Length(7),
     ];
     let header = [

@@ -8,7 +8,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
 use super::*;
-use crate::event::{ErrorType, HandshakeError, Outcome, Side};
+use crate::event::{ClientCertificate, ErrorType, HandshakeError, Outcome, Side};
 use crate::sink::test_events;
 use crate::stats::InterfaceHealth;
 
@@ -325,6 +325,39 @@ fn text_from_the_traffic_and_notes_cannot_control_the_terminal() {
     assert!(frame.contains("\\u{1b}[2Jx:443"), "{frame}");
     assert!(frame.contains("warning: \\u{1b}[2J"), "{frame}");
     assert!(!frame.contains('\u{1b}'));
+}
+
+#[test]
+fn a_hidden_certificate_leaves_the_address_of_the_client_readable() {
+    for (width, client) in [
+        (60, "127.0.0.1 (hidden)"),
+        (80, "127.0.0.1 (hidden)"),
+        (100, "127.0.0.1 (certificate hidden)"),
+    ] {
+        let mut run = Run::new(width, 24);
+        let mut event = took(5, "api.acme.internal");
+        event.client.address = std::net::Ipv4Addr::LOCALHOST.into();
+        event.tls.client_certificate = ClientCertificate::Presented;
+        run.handshake(&event);
+        run.tick();
+        run.press(KeyCode::Char('5'));
+        let frame = run.frame();
+        assert!(line(&frame, "127").contains(client), "{frame}");
+        if width >= 80 {
+            assert!(frame.contains("api.acme.internal:443"), "{frame}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_cause_is_whole_at_80_columns_and_cut_with_a_sign_below() {
+    for (width, cause) in [(80, "unsupported_certificate "), (60, "unsupported…")] {
+        let mut run = Run::new(width, 24);
+        run.fail(ErrorType::UnsupportedCertificate, "bad.example");
+        run.tick();
+        let frame = run.frame();
+        assert!(line(&frame, "│unsupported").contains(cause), "{frame}");
+    }
 }
 
 #[test]
