@@ -21,7 +21,7 @@ use tlscope::sink::people::screen::{Reaction, Screen, ScreenSink};
 
 use crate::cli::error::CliError;
 use crate::cli::output::LiveScreen;
-use crate::cli::say::held_back;
+use crate::cli::say::{self, held_back};
 
 /// The screen that is shown; `None` while there is none.
 static SHOWN: Mutex<Option<Shown>> = Mutex::new(None);
@@ -67,8 +67,24 @@ fn take_terminal(screen: Screen, stop: Arc<AtomicBool>) -> io::Result<()> {
     let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(stdout())))?;
     thread::Builder::new()
         .name("screen".to_owned())
-        .spawn(move || show(screen, terminal, &stop))?;
+        .spawn(move || {
+            let _failure = SaysThatTheRunContinues;
+            show(screen, terminal, &stop);
+        })?;
     Ok(())
+}
+
+/// Says, if the thread of the screen panics, that only the screen has ended: what is written to files and exported goes on.
+struct SaysThatTheRunContinues;
+
+impl Drop for SaysThatTheRunContinues {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            say::warning(
+                "the screen failed and is closed; the run continues without it. Ctrl-C ends it and prints the summary",
+            );
+        }
+    }
 }
 
 /// A thread that panics would leave its message on the alternate screen, and the terminal without echo.
