@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState, Widget};
 use unicode_width::UnicodeWidthStr;
 
 use super::super::summary::mutual::HIDDEN;
@@ -83,7 +84,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, style: TextStyle, not
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    draw_head(frame, head, view, palette);
+    frame.render_widget(head_lines(head.width, view, palette), head);
     view.page = body.height.saturating_sub(3);
     match (&mut view.details, view.tab) {
         (Some(details), _) => draw_details(frame, body, details, palette),
@@ -114,22 +115,22 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, style: TextStyle, not
     }
 }
 
-/// Draws the first lines of a frame again, which have the time.
-pub(super) fn draw_time(frame: &mut Frame<'_>, view: &View, style: TextStyle) {
+/// The first rows of a frame of this size, which have the time.
+pub(super) fn head(area: Rect, view: &View, style: TextStyle) -> Buffer {
     let palette = Palette {
         has_color: style.color,
     };
     let area = Rect {
-        height: HEAD.min(frame.area().height),
-        ..frame.area()
+        height: HEAD.min(area.height),
+        ..area
     };
-    if !view.shows_help {
-        draw_head(frame, area, view, palette);
-    }
+    let mut buffer = Buffer::empty(area);
+    head_lines(area.width, view, palette).render(area, &mut buffer);
+    buffer
 }
 
 /// Name, interfaces, time and tabs.
-fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
+fn head_lines(width: u16, view: &View, palette: Palette) -> Paragraph<'static> {
     let snapshot = &view.snapshot;
     let names: Vec<&str> = snapshot.interfaces.iter().map(|one| &*one.name).collect();
     let mut title = vec![
@@ -147,7 +148,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
         "  open: {} handshakes, {} connections",
         snapshot.open_handshakes, snapshot.open_connections
     )));
-    let narrow = area.width < 80;
+    let narrow = width < NARROW;
     let mut tabs = Vec::new();
     for tab in Tab::ALL {
         let number = tab.place() + 1;
@@ -161,8 +162,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
         };
         tabs.push(Span::styled(text, style));
     }
-    let lines = vec![Line::from(title), Line::from(tabs)];
-    frame.render_widget(Paragraph::new(lines), area);
+    Paragraph::new(vec![Line::from(title), Line::from(tabs)])
 }
 
 /// Lost packets, and keys.
@@ -400,7 +400,8 @@ fn draw_failures(
         NARROW.. => (16, 19), // leaves room for the longest cause
         _ => (12, 14),
     };
-    let rows = view.failures().into_iter().map(|row| {
+    let rows = view.failures().into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let FailureRow {
             time,
             client,
@@ -468,7 +469,8 @@ fn draw_peers(
     let [has_time, has_cause] = [area.width >= 72, area.width >= 92];
     let taken = 43 + if has_time { 9 } else { 0 } + if has_cause { 24 } else { 0 };
     let name_width = usize::from(area.width).saturating_sub(taken);
-    let rows = rows.into_iter().map(|row| {
+    let rows = rows.into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let PeerRow {
             name,
             handshakes,
@@ -552,7 +554,8 @@ fn draw_mutual(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Pale
         room,
         [longest(|row| &row.client), longest(|row| &row.server)],
     );
-    let rows = rows.into_iter().map(|row| {
+    let rows = rows.into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let style = match row.failures {
             0 => Style::new(),
             _ => palette.bad(),
@@ -582,6 +585,12 @@ fn draw_mutual(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Pale
     }
     let table = table(rows.collect(), widths, header, palette).block(block(title.into(), palette));
     frame.render_stateful_widget(table, area, &mut view.table);
+}
+
+/// Rows of a table that an area can show, and all before them: the selected one is always shown. To lay out the others would take most of the time
+/// of a frame.
+fn needed(area: Rect, table: &TableState) -> usize {
+    table.selected().unwrap_or_default() + usize::from(area.height)
 }
 
 /// A client in at most `width` columns. That TLS 1.3 hides its certificate is said in one word if there is no room for more.
@@ -619,7 +628,8 @@ fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette
         widths.max().unwrap_or_default()
     };
     let [of_name, of_issuer] = shared(room, [longest(|row| &row.name), longest(|row| &row.issuer)]);
-    let rows = rows.into_iter().map(|row| {
+    let rows = rows.into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let style = match row.days {
             ..0.0 => palette.bad(),
             ..SOON => palette.doubtful(),
