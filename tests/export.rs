@@ -1,11 +1,14 @@
 //! What `tlscope read` sends to a collector: metrics, log records and spans.
 
+use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 use std::thread::{self, JoinHandle};
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -162,6 +165,64 @@ fn requests_are_compressed_on_request() {
     let requests = collector.end();
     assert_eq!(requests[0].headers["content-encoding"], "gzip");
     assert_eq!(requests[0].body[..2], [0x1f, 0x8b]);
+}
+
+/// The value of each series of `tlscope_export_…` in the metrics of a run of `mtls-day` that exports all signals to a port.
+fn counted_exports(port: u16, signals: &str) -> BTreeMap<String, u64> {
+    let flags = ["--metrics", "stdout", "--otlp-signals", signals];
+    let output = read(port, &flags);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let series = text.lines().filter_map(|line| {
+        let (name, value) = line.strip_prefix("tlscope_export_")?.split_once(' ')?;
+        Some((name.to_owned(), value.parse().unwrap()))
+    });
+    series.filter(|(_, value)| *value > 0).collect()
+}
+
+#[test]
+fn exports_to_a_collector_that_is_away_are_counted() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let counted = counted_exports(port, "logs,traces");
+    assert_eq!(counted[r#"failures_total{signal="logs"}"#], 1);
+    assert_eq!(counted[r#"failures_total{signal="traces"}"#], 1);
+    assert_eq!(counted[r#"discarded_total{signal="logs"}"#], 10);
+    assert_eq!(counted[r#"discarded_total{signal="traces"}"#], 16);
+}
+
+#[test]
+fn what_a_collector_rejects_or_refuses_for_now_is_counted() {
+    let answer = |head: &str, body: Vec<u8>| {
+        let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
+        [head.into_bytes(), body].concat()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let answer = move |path: &str| match path {
+                "/v1/logs" => {
+                    let rejected_log_records = 3;
+                    let error_message = "too old".to_owned();
+                    let partial_success = Some(ExportLogsPartialSuccess {
+                        rejected_log_records,
+                        error_message,
+                    });
+                    let body = ExportLogsServiceResponse { partial_success };
+                    let head = "200 OK\r\ncontent-type: application/x-protobuf";
+                    answer(head, body.encode_to_vec())
+                }
+                _ => answer("503 Busy\r\nretry-after: 1", Vec::new()),
+            };
+            thread::spawn(move || while Request::read_and_answer(&mut reader, answer).is_some() {});
+        }
+    });
+    let counted = counted_exports(port, "logs,traces");
+    assert_eq!(counted[r#"rejected_total{signal="logs"}"#], 3);
+    assert!(counted[r#"throttled_total{signal="traces"}"#] >= 1);
+    assert!(!counted.contains_key(r#"failures_total{signal="logs"}"#));
 }
 
 #[test]

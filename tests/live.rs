@@ -301,7 +301,7 @@ fn certificates_for_the_collector_are_read_without_privileges() {
 }
 
 #[test]
-fn a_panic_leaves_the_terminal_as_it_was_and_its_message_on_it() {
+fn a_screen_that_panics_restores_the_terminal_and_the_run_goes_on() {
     if needs::program("script").is_none() {
         return;
     }
@@ -324,6 +324,9 @@ fn a_panic_leaves_the_terminal_as_it_was_and_its_message_on_it() {
     let [entered, left] = ["\u{1b}[?1049h", "\u{1b}[?1049l"].map(place);
     let message = place("a test wants this panic");
     assert!(entered < left && left < message, "{text}");
+    let said = place("the screen failed and is closed; the run continues without it.");
+    let summary = place("packets: ");
+    assert!(message < said && said < summary, "{text}");
     let settings = text.matches(" icanon ").count() + text.matches(" echo ").count();
     assert_eq!(settings, 4, "before and after: {text}");
 }

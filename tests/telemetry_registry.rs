@@ -154,6 +154,142 @@ fn every_exported_metric_and_attribute_is_in_the_registry() {
     );
 }
 
+/// What real captures show, and the samples that it makes.
+const CAUSED: &[(&str, &[&str])] = &[
+    (
+        "negotiation/mtls13-refused-by-http/capture.pcap",
+        &[
+            r#"tls_handshake_rejected_after_total{error_type="missing_client_cert",tls_side="server"} 1"#,
+            "tls_certificate_hidden 1",
+            "tlscope_packets_total 19",
+            "tlscope_bytes_total 5280",
+            r#"tls_handshake_phase_duration_milliseconds_sum{tls_phase="first_application_data",tls_version="TLS 1.3"} 9.412"#,
+        ],
+    ),
+    (
+        "dialogues/starttls-mail/capture.pcap",
+        &[
+            r#"tls_alerts_total{tls_alert="bad_certificate",tls_alert_level="fatal",tls_alert_sender="client"} 2"#,
+            r#"tls_validation_errors_total{error_type="hostname_mismatch",tls_side="server"} 2"#,
+            r#"tls_handshake_total{error_type="starttls_refused",network_transport="tcp",result="failure",tls_evidence="observed",tls_protocol="tls"} 2"#,
+            r#"tls_handshake_duration_milliseconds_count{network_transport="tcp",result="success",tls_protocol="tls",tls_resumed="false",tls_version="TLS 1.2"} 2"#,
+        ],
+    ),
+    (
+        "streams/one-way-client/capture.pcap",
+        &[
+            r#"tlscope_handshakes_not_judged_total{cause="one_direction"} 1"#,
+            "tlscope_gaps_total 1",
+        ],
+    ),
+    (
+        "server-certificates/alert-unknown-ca/capture.pcap",
+        &[
+            r#"tls_certificate_not_before_seconds{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 1792789370"#,
+            r#"tls_certificate_not_after_seconds{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 2110741370"#,
+            r#"tls_certificate_days_until_expiry{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 3649.9995664355547"#,
+            r#"tls_certificate_variants{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 1"#,
+        ],
+    ),
+];
+
+#[test]
+fn what_happens_in_captures_is_counted_under_its_name() {
+    for (capture, samples) in CAUSED {
+        let capture = format!("fixtures/captures/{capture}");
+        let flags = ["read", "--format", "summary", "--no-verify"];
+        let text = printed(&[&flags[..], &["--metrics", "stdout", &capture]].concat());
+        for sample in *samples {
+            let is_there = text.lines().any(|line| line == *sample);
+            assert!(is_there, "{capture}: no {sample} in\n{text}");
+        }
+        let memory = text
+            .lines()
+            .find_map(|line| line.strip_prefix("tlscope_memory_bytes "));
+        let memory: f64 = memory.unwrap().parse().unwrap();
+        assert!(memory > 1e6, "{memory}");
+    }
+}
+
+/// Where the tests are that cause what each metric counts and look at its value. A metric without one is missing from the list.
+const SEEN_IN: &[(&str, &[&str])] = &[
+    (
+        "tests/telemetry_registry.rs",
+        &[
+            "tls.handshake.total",
+            "tls.handshake.duration",
+            "tls.handshake.phase.duration",
+            "tls.handshake.rejected_after",
+            "tls.certificate.days_until_expiry",
+            "tls.certificate.not_after",
+            "tls.certificate.not_before",
+            "tls.certificate.variants",
+            "tls.certificate.hidden",
+            "tls.validation.errors",
+            "tls.alerts",
+            "tlscope.packets",
+            "tlscope.bytes",
+            "tlscope.gaps",
+            "tlscope.memory",
+            "tlscope.handshakes.not_judged",
+        ],
+    ),
+    (
+        "tests/export.rs",
+        &[
+            "tlscope.export.failures",
+            "tlscope.export.discarded",
+            "tlscope.export.rejected",
+            "tlscope.export.throttled",
+        ],
+    ),
+    // What moves the counters of a run is in tests/scripted/counters.rs.
+    (
+        "src/telemetry/started.rs",
+        &[
+            "tls.not_tls",
+            "tls.starttls.not_taken",
+            "tlscope.packets.dropped",
+            "tlscope.interface.up",
+            "tlscope.flows.open",
+            "tlscope.handshakes.open",
+            "tlscope.flows.evicted",
+            "tlscope.segments.out_of_window",
+            "tlscope.conflicting",
+            "tlscope.attribution.sockets",
+            "tlscope.events.lost",
+            "tlscope.failures.unsaved",
+            "tlscope.failures.evicted",
+            "tlscope.certificates.unsaved",
+            "tlscope.certificate.files.unreadable",
+            "tlscope.certificate.files.omitted",
+        ],
+    ),
+    (
+        "src/telemetry/metrics/certificate_table.rs",
+        &["tlscope.certificates.evicted"],
+    ),
+];
+
+#[test]
+fn every_metric_is_caused_in_some_test() {
+    let names: BTreeSet<_> = registry().into_iter().map(|metric| metric.name).collect();
+    let listed = SEEN_IN.iter().flat_map(|(_, names)| names.iter());
+    let listed: BTreeSet<_> = listed.map(|name| (*name).to_owned()).collect();
+    assert_eq!(names, listed);
+    for (file, names) in SEEN_IN {
+        let text = fs::read_to_string(file).unwrap();
+        for name in *names {
+            // Without the prefix that the file may add, and as Prometheus has it.
+            let last = name.trim_start_matches("tlscope.").replace('.', "_");
+            let stem = last
+                .trim_start_matches("export_")
+                .trim_start_matches("certificates_");
+            assert!(text.contains(stem), "`{name}` in {file}");
+        }
+    }
+}
+
 #[test]
 fn the_table_in_the_documentation_is_made_from_the_registry() {
     let mut table =

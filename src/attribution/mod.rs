@@ -21,7 +21,8 @@
 //!
 //! # Bounds
 //!
-//! Each thread has a `Budget` of processor time, and sleeps once that is spent. What it could not ask is
+//! Each thread has a `Budget` of processor time, and sleeps once that is spent: the second has what the first leaves of 0.9 % of a core. So
+//! where there is no time for all processes, the control groups are still known, which the kernel names with the socket. What could not be asked is
 //! counted: [`AttributionCounts`]. A process is only reported if it holds that very socket, by its inode.
 
 #![allow(
@@ -216,9 +217,17 @@ struct Counters {
     gone: AtomicU64,
     denied: AtomicU64,
     over_budget: AtomicU64,
+    /// Nanoseconds of processor time that the thread which looks up sockets has used.
+    spent_on_sockets: AtomicU64,
+    /// Whether a socket's control group had a name.
+    names_groups: AtomicBool,
 }
 
 impl Counters {
+    fn spent_on_sockets(&self) -> Duration {
+        Duration::from_nanos(self.spent_on_sockets.load(Ordering::Relaxed))
+    }
+
     fn read(&self) -> AttributionCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         AttributionCounts {

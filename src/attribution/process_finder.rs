@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -15,14 +16,15 @@ use super::sockets_of_processes::{Search, SocketsOfProcesses, Wanted};
 use super::{Answer, Counters, Located, count, processor_time};
 use crate::event::{LocalProcess, Workload};
 
-/// Thousandths of a core, for searches and for all else: one search can take what a thousand known links take. With those of the
-/// other thread this leaves one for the run, which joins answers and events.
-const SHARE: u32 = 4;
+/// Thousandths of a core for both threads: what the other one leaves of them is for this one, and one more is left for the run, which
+/// joins answers and events. Searches have a limit of their own: one can take what a thousand known links take.
+const SHARE: u32 = 9;
 const SHARE_OF_SEARCHES: u32 = 2;
-/// How long the thread waits at most for more sockets, if little of the budget is left: each wake-up takes some 50 µs on a busy host.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long the thread waits at most for more sockets, if little of the budget is left: a wake-up takes 5 to 35 µs, as much as looking for
+/// a dozen sockets. Connections that are shorter are gone then, but without the wait there is no time for most of the others.
+const GATHER: Duration = Duration::from_millis(30);
 /// ClientHellos of one round: one search is for all of them.
-const MAX_ROUND: usize = 64;
+const MAX_ROUND: usize = 128;
 /// Time between two searches in all processes of a control group, or of the host, once one that holds its sockets is known. Most
 /// sockets that its links do not name are gone.
 const FULL_SEARCH: Duration = Duration::from_millis(250);
@@ -86,7 +88,7 @@ impl ProcessFinder {
         let start = Instant::now();
         let mut budget = Budget::new(SHARE, Duration::ZERO);
         let mut searches = Budget::new(SHARE_OF_SEARCHES, Duration::ZERO);
-        let mut spent = processor_time();
+        let mut spent = processor_time() + self.counters.spent_on_sockets();
         let mut round = Vec::with_capacity(MAX_ROUND);
         while let Ok(first) = self.located.recv() {
             round.clear();
@@ -101,14 +103,13 @@ impl ProcessFinder {
             };
             let searched = self.answer(&round, effort, start.elapsed());
             searches.settle(start.elapsed(), searched);
-            let total = processor_time();
-            let other = total.saturating_sub(spent).saturating_sub(searched);
-            budget.settle(start.elapsed(), other);
+            let total = processor_time() + self.counters.spent_on_sockets();
+            budget.settle(start.elapsed(), total.saturating_sub(spent));
             spent = total;
             if budget.is_in_debt() {
                 std::thread::sleep(budget.wait()); // the channel drops what comes meanwhile, and counts it
             } else {
-                std::thread::sleep(GATHER.mul_f64(1.0 - budget.fill()));
+                std::thread::sleep(GATHER.mul_f64((1.0 - budget.fill()).powi(2)));
             }
         }
     }
@@ -199,10 +200,13 @@ impl ProcessFinder {
         now: Duration,
     ) -> Option<Box<LocalProcess>> {
         let group = socket.cgroup.and_then(|id| self.groups.get(id, now));
+        if group.is_some() {
+            self.counters.names_groups.store(true, Ordering::Relaxed);
+        }
         let named = pid.map(|pid| self.name(pid, now));
         let (command, group_of_process) =
             named.map_or((None, None), |named| (named.command, named.group));
-        let workload = group.or(group_of_process);
+        let workload = choose(group_of_process, group);
         if pid.is_none() && workload.is_none() {
             return None;
         }
@@ -247,6 +251,26 @@ impl ProcessFinder {
     }
 }
 
+/// The group of the process that holds a socket, or else that in which the socket was made.
+///
+/// These differ where a socket is passed on. systemd listens for units with socket activation, so what they accept was made in its own
+/// group, which says nothing of who holds it. A path that leads out of the namespace of this process (`/../…`) says less than the one of the
+/// socket.
+fn choose(
+    of_process: Option<Arc<Workload>>,
+    of_socket: Option<Arc<Workload>>,
+) -> Option<Arc<Workload>> {
+    let is_outside = |group: &Arc<Workload>| group.cgroup.starts_with("/..");
+    match of_process {
+        Some(group) if !is_outside(&group) => Some(group),
+        Some(group) => of_socket.or(Some(group)),
+        None => of_socket.filter(|group| group.cgroup != SYSTEMD),
+    }
+}
+
+/// The group of systemd itself.
+const SYSTEMD: &str = "/init.scope";
+
 /// The control groups of sockets whose process is not known yet.
 fn missing_groups(wanted: &[Wanted]) -> Vec<u64> {
     let missing = wanted.iter().filter(|wanted| wanted.pid.is_none());
@@ -254,4 +278,25 @@ fn missing_groups(wanted: &[Wanted]) -> Vec<u64> {
     groups.sort_unstable();
     groups.dedup();
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(path: &str) -> Option<Arc<Workload>> {
+        Some(Arc::new(cgroup::workload(path)))
+    }
+
+    #[test]
+    fn a_socket_that_was_passed_on_belongs_to_the_group_of_its_holder() {
+        let chosen =
+            |of_process, of_socket| choose(of_process, of_socket).map(|group| group.cgroup.clone());
+        let nginx = || group("/system.slice/nginx.service");
+        let name = Some("/system.slice/nginx.service".to_owned());
+        assert_eq!(chosen(nginx(), group(SYSTEMD)), name);
+        assert_eq!(chosen(None, nginx()), name);
+        assert_eq!(chosen(None, group(SYSTEMD)), None, "whoever holds it");
+        assert_eq!(chosen(group("/../nginx.service"), nginx()), name);
+    }
 }

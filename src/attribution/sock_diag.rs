@@ -1,8 +1,8 @@
 //! Sockets by their addresses: `NETLINK_SOCK_DIAG` with `SOCK_DIAG_BY_FAMILY` (sock_diag(7)).
 //!
 //! One request for each socket, many requests in one message to the kernel: 2 µs a socket, and 3.5 µs if each has a message of its
-//! own. A dump of all sockets walks the kernel's whole table, which took 195 µs on the same host when it was empty, and takes longer
-//! with each connection, also with those in TIME-WAIT.
+//! own. A dump of all sockets, filtered or not, walks the kernel's whole table, which took 195 µs on the same host when it was empty, and takes
+//! longer with each connection, also with those in TIME-WAIT: 1.1 to 3.4 ms with 20,000, which is 20 s of a thousand connections a second.
 
 use std::io;
 use std::net::IpAddr;

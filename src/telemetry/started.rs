@@ -149,10 +149,11 @@ mod tests {
     use std::sync::Mutex;
 
     use super::super::testing::{certificate, handshake};
-    use super::super::{MetricsConfig, Notice, Prepared};
+    use super::super::{Losses, MetricsConfig, Notice, Prepared};
     use super::*;
     use crate::certificate::Certificate;
     use crate::event::{Alert, ErrorType, Finding, HandshakeError, Outcome, Side};
+    use crate::stats::{AttributionCounts, InterfaceHealth};
     use crate::time::Timestamp;
     use crate::tls::{AlertDescription, AlertLevel, CipherSuite, ProtocolVersion};
 
@@ -237,6 +238,100 @@ mod tests {
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
         // An interface adds four: three kinds of drops, and whether it is up.
         assert!(series <= 26, "{text}");
+    }
+
+    /// Each value is another, so none can be taken for another's.
+    #[test]
+    fn what_a_run_counts_about_itself_is_exported_with_its_value() {
+        let output = Output::default();
+        let config = MetricsConfig {
+            stdout: true,
+            ..MetricsConfig::default()
+        };
+        let mut telemetry = started(&config, Box::new(output.clone()));
+        let interfaces = vec![
+            InterfaceHealth {
+                name: "eth0".into(),
+                is_up: true,
+                packets: 11,
+                bytes: 12,
+                dropped_kernel: 13,
+                dropped_interface: 14,
+                dropped_queue: 15,
+            },
+            InterfaceHealth {
+                name: "lo".into(),
+                ..InterfaceHealth::default()
+            },
+        ];
+        let mut health = Health {
+            interfaces,
+            ..Health::default()
+        };
+        health.load.connections = 16;
+        health.load.handshakes = 17;
+        let stats = &mut health.stats;
+        stats.connections_evicted = 18;
+        stats.gaps = 19;
+        stats.segments_out_of_window = 20;
+        stats.conflicting_bytes = 21;
+        stats.packets_malformed = 100;
+        stats.packets_unknown_link = 22;
+        health.attribution = Some(AttributionCounts {
+            processes: 23,
+            groups: 24,
+            gone: 25,
+            denied: 26,
+            over_budget: 27,
+        });
+        let losses = Losses::new(Some(28), Some(29), Some(30));
+        telemetry.set_losses(losses.with_failures_evicted(Some(31)));
+        let own = &telemetry.self_telemetry;
+        own.set_unreadable_certificates(32);
+        own.set_omitted_certificates(33);
+        let time = Timestamp::from_seconds(1);
+        telemetry.tick(time, &health).unwrap();
+        telemetry.close_exports().unwrap(); // `finish` would note that nothing is open any more
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        let metric = |name: &str, labels: &str, value: u32| match labels {
+            "" => format!("tlscope_{name} {value}"),
+            labels => format!("tlscope_{name}{{{labels}}} {value}"),
+        };
+        let eth0 = r#"network_interface_name="eth0""#;
+        let of = |cause: &str| format!(r#"cause="{cause}",{eth0}"#);
+        let result = |result: &str| format!(r#"tlscope_attribution_result="{result}""#);
+        for expected in [
+            metric("packets_total", eth0, 11),
+            metric("bytes_total", eth0, 12),
+            metric("packets_dropped_total", &of("kernel"), 13),
+            metric("packets_dropped_total", &of("interface"), 14),
+            metric("packets_dropped_total", &of("queue"), 15),
+            metric("packets_dropped_total", r#"cause="undecodable""#, 122),
+            metric("interface_up", eth0, 1),
+            metric("interface_up", r#"network_interface_name="lo""#, 0),
+            metric("flows_open", "", 16),
+            metric("handshakes_open", "", 17),
+            metric("flows_evicted_total", "", 18),
+            metric("gaps_total", "", 19),
+            metric("segments_out_of_window_total", "", 20),
+            metric("conflicting_bytes_total", "", 21),
+            metric("attribution_sockets_total", &result("process"), 23),
+            metric("attribution_sockets_total", &result("cgroup"), 24),
+            metric("attribution_sockets_total", &result("gone"), 25),
+            metric("attribution_sockets_total", &result("denied"), 26),
+            metric("attribution_sockets_total", &result("over_budget"), 27),
+            metric("events_lost_total", "", 28),
+            metric("failures_unsaved_total", "", 29),
+            metric("certificates_unsaved_total", "", 30),
+            metric("failures_evicted_total", "", 31),
+            metric("certificate_files_unreadable", "", 32),
+            metric("certificate_files_omitted", "", 33),
+        ] {
+            assert!(
+                text.lines().any(|line| line == expected),
+                "{expected} in\n{text}"
+            );
+        }
     }
 
     #[test]
@@ -331,12 +426,22 @@ mod tests {
         let mut telemetry = started(&config, Box::new(output.clone()));
         let handshake = handshake();
         let kind = crate::event::NotTlsKind::SilentProbe;
-        let event = NotTls::new(handshake.time, handshake.client, handshake.server, kind);
+        let mut event = NotTls::new(handshake.time, handshake.client, handshake.server, kind);
+        telemetry.not_tls(&event).unwrap();
+        event.kind = crate::event::NotTlsKind::Plaintext;
+        event.starttls = Some(crate::event::StartTls::Smtp);
+        event.starttls_offered = Some(true);
+        telemetry.not_tls(&event).unwrap();
         telemetry.not_tls(&event).unwrap();
         telemetry.finish(&Stats::default()).unwrap();
         let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
-        let expected = r#"tls_not_tls_total{tls_not_tls_kind="silent_probe"} 1"#;
-        assert!(text.lines().any(|line| line == expected), "{text}");
+        for expected in [
+            r#"tls_not_tls_total{tls_not_tls_kind="silent_probe"} 1"#,
+            r#"tls_not_tls_total{tls_not_tls_kind="plaintext"} 2"#,
+            r#"tls_starttls_not_taken_total{tls_starttls="smtp"} 2"#,
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,16 @@ pub(crate) struct Request {
 impl Request {
     /// Reads a request and answers it; `None` at the end of the connection.
     pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Self> {
+        Self::read_and_answer(reader, |_| {
+            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()
+        })
+    }
+
+    /// The same, with the answer to each path.
+    pub(crate) fn read_and_answer(
+        reader: &mut BufReader<TcpStream>,
+        answer: impl FnOnce(&str) -> Vec<u8>,
+    ) -> Option<Self> {
         let mut line = String::new();
         reader
             .read_line(&mut line)
@@ -32,8 +42,7 @@ impl Request {
         let length = headers.get("content-length")?.parse().ok()?;
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-        reader.get_mut().write_all(answer).ok()?;
+        reader.get_mut().write_all(&answer(&path)).ok()?;
         Some(Self {
             path,
             headers,

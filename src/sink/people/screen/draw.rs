@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState, Widget};
+use unicode_width::UnicodeWidthStr;
 
+use super::super::summary::mutual::HIDDEN;
 use super::super::summary::{day, milliseconds};
 use super::super::text::{Cut, TextStyle, fit, printable};
-use super::snapshot::{FailureRow, PeerRow, Rates, Snapshot};
+use super::snapshot::{CertificateRow, FailureRow, MutualRow, PeerRow, Rates, Snapshot};
 use super::view::{Details, Tab, View};
 use crate::time::Timestamp;
 
@@ -81,7 +84,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, style: TextStyle, not
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    draw_head(frame, head, view, palette);
+    frame.render_widget(head_lines(head.width, view, palette), head);
     view.page = body.height.saturating_sub(3);
     match (&mut view.details, view.tab) {
         (Some(details), _) => draw_details(frame, body, details, palette),
@@ -112,22 +115,22 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, style: TextStyle, not
     }
 }
 
-/// Draws the first lines of a frame again, which have the time.
-pub(super) fn draw_time(frame: &mut Frame<'_>, view: &View, style: TextStyle) {
+/// The first rows of a frame of this size, which have the time.
+pub(super) fn head(area: Rect, view: &View, style: TextStyle) -> Buffer {
     let palette = Palette {
         has_color: style.color,
     };
     let area = Rect {
-        height: HEAD.min(frame.area().height),
-        ..frame.area()
+        height: HEAD.min(area.height),
+        ..area
     };
-    if !view.shows_help {
-        draw_head(frame, area, view, palette);
-    }
+    let mut buffer = Buffer::empty(area);
+    head_lines(area.width, view, palette).render(area, &mut buffer);
+    buffer
 }
 
 /// Name, interfaces, time and tabs.
-fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
+fn head_lines(width: u16, view: &View, palette: Palette) -> Paragraph<'static> {
     let snapshot = &view.snapshot;
     let names: Vec<&str> = snapshot.interfaces.iter().map(|one| &*one.name).collect();
     let mut title = vec![
@@ -145,7 +148,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
         "  open: {} handshakes, {} connections",
         snapshot.open_handshakes, snapshot.open_connections
     )));
-    let narrow = area.width < 80;
+    let narrow = width < NARROW;
     let mut tabs = Vec::new();
     for tab in Tab::ALL {
         let number = tab.place() + 1;
@@ -159,8 +162,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
         };
         tabs.push(Span::styled(text, style));
     }
-    let lines = vec![Line::from(title), Line::from(tabs)];
-    frame.render_widget(Paragraph::new(lines), area);
+    Paragraph::new(vec![Line::from(title), Line::from(tabs)])
 }
 
 /// Lost packets, and keys.
@@ -343,11 +345,16 @@ fn draw_outcomes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette
 }
 
 fn draw_causes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: Palette) {
-    let columns: [u16; 2] = if area.width < 40 { [6, 6] } else { [8, 9] };
+    let columns: [u16; 2] = match area.width {
+        ..40 => [6, 6],
+        40..44 => [6, 8], // leaves room for the longest cause
+        _ => [8, 9],
+    };
     let [of_minute, of_total] = columns.map(usize::from);
+    let of_cause = usize::from(area.width).saturating_sub(of_minute + of_total + 4);
     let rows = snapshot.causes.iter().map(|(class, minute, total)| {
         Row::new([
-            Cell::from(*class).style(palette.bad()),
+            Cell::from(fit(class, of_cause, Cut::End)).style(palette.bad()),
             right(minute.to_string(), of_minute),
             right(total.to_string(), of_total),
         ])
@@ -393,7 +400,8 @@ fn draw_failures(
         NARROW.. => (16, 19), // leaves room for the longest cause
         _ => (12, 14),
     };
-    let rows = view.failures().into_iter().map(|row| {
+    let rows = view.failures().into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let FailureRow {
             time,
             client,
@@ -461,7 +469,8 @@ fn draw_peers(
     let [has_time, has_cause] = [area.width >= 72, area.width >= 92];
     let taken = 43 + if has_time { 9 } else { 0 } + if has_cause { 24 } else { 0 };
     let name_width = usize::from(area.width).saturating_sub(taken);
-    let rows = rows.into_iter().map(|row| {
+    let rows = rows.into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let PeerRow {
             name,
             handshakes,
@@ -533,43 +542,94 @@ fn draw_mutual(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Pale
         view.sort.as_str(),
         order(view)
     );
-    let name_width = usize::from(area.width.saturating_sub(34)) / 2;
-    let rows = rows.into_iter().map(|row| {
+    let has_time = area.width >= 72;
+    // The other columns, a space between any two, and the border.
+    let taken = if has_time { 32 } else { 23 };
+    let room = usize::from(area.width.saturating_sub(taken));
+    let longest = |name: fn(&MutualRow) -> &str| {
+        let widths = rows.iter().map(|row| name(row).width());
+        widths.max().unwrap_or_default()
+    };
+    let [of_client, of_server] = shared(
+        room,
+        [longest(|row| &row.client), longest(|row| &row.server)],
+    );
+    let rows = rows.into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let style = match row.failures {
             0 => Style::new(),
             _ => palette.bad(),
         };
-        Row::new([
-            Cell::from(fit(&row.client, name_width, Cut::Middle).into_owned()),
-            Cell::from(fit(&row.server, name_width, Cut::Middle).into_owned()),
+        let mut cells = vec![
+            Cell::from(fit_client(&row.client, of_client)),
+            Cell::from(fit(&row.server, of_server, Cut::Middle).into_owned()),
             right(row.handshakes.to_string(), 10),
             right(row.failures.to_string(), 8).style(style),
-            right(time_of_day(row.last_seen), 8),
-        ])
+        ];
+        if has_time {
+            cells.push(right(time_of_day(row.last_seen), 8));
+        }
+        Row::new(cells)
     });
-    let widths = [
-        Constraint::Fill(1),
-        Constraint::Fill(1),
-        Constraint::Length(10),
-        Constraint::Length(8),
-        Constraint::Length(8),
-    ];
-    let header = [
+    let mut widths = vec![length(of_client), length(of_server)];
+    widths.extend([10, 8].map(Constraint::Length));
+    let mut header = vec![
         Cell::from("client"),
         Cell::from("server"),
         right("handshakes".into(), 10),
         right("failures".into(), 8),
-        right("seen".into(), 8),
     ];
+    if has_time {
+        widths.push(Constraint::Length(8));
+        header.push(right("seen".into(), 8));
+    }
     let table = table(rows.collect(), widths, header, palette).block(block(title.into(), palette));
     frame.render_stateful_widget(table, area, &mut view.table);
+}
+
+/// Rows of a table that an area can show, and all before them: the selected one is always shown. To lay out the others would take most of the time
+/// of a frame.
+fn needed(area: Rect, table: &TableState) -> usize {
+    table.selected().unwrap_or_default() + usize::from(area.height)
+}
+
+/// A client in at most `width` columns. That TLS 1.3 hides its certificate is said in one word if there is no room for more.
+fn fit_client(name: &str, width: usize) -> String {
+    const SHORT: &str = " (hidden)";
+    match name.strip_suffix(HIDDEN) {
+        Some(address) if name.width() > width => {
+            let room = width.saturating_sub(SHORT.len());
+            fit(address, room, Cut::Middle).into_owned() + SHORT
+        }
+        _ => fit(name, width, Cut::Middle).into_owned(),
+    }
+}
+
+/// The widths of two columns of names that share `room`: half of it for each, or more if the names of the other need less.
+fn shared(room: usize, longest: [usize; 2]) -> [usize; 2] {
+    let half = room / 2;
+    match longest {
+        [_, second] if second < half => [room - second, second],
+        [first, _] if first < half => [first, room - first],
+        _ => [room - half, half],
+    }
+}
+
+fn length(width: usize) -> Constraint {
+    Constraint::Length(u16::try_from(width).unwrap_or(u16::MAX))
 }
 
 fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Palette) {
     let rows = view.certificates();
     let title = format!(" Certificates by expiry: {} ", rows.len());
-    let name_width = usize::from(area.width.saturating_sub(46)) / 2;
-    let rows = rows.into_iter().map(|row| {
+    let room = usize::from(area.width.saturating_sub(45));
+    let longest = |name: fn(&CertificateRow) -> &str| {
+        let widths = rows.iter().map(|row| name(row).width());
+        widths.max().unwrap_or_default()
+    };
+    let [of_name, of_issuer] = shared(room, [longest(|row| &row.name), longest(|row| &row.issuer)]);
+    let rows = rows.into_iter().take(needed(area, &view.table));
+    let rows = rows.map(|row| {
         let style = match row.days {
             ..0.0 => palette.bad(),
             ..SOON => palette.doubtful(),
@@ -583,8 +643,8 @@ fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette
             Cell::from(day(row.not_after)),
             right(left, 9).style(style),
             Cell::from(row.role),
-            Cell::from(fit(&row.name, name_width, Cut::Middle).into_owned()),
-            Cell::from(fit(&row.issuer, name_width, Cut::Middle).into_owned()),
+            Cell::from(fit(&row.name, of_name, Cut::Middle).into_owned()),
+            Cell::from(fit(&row.issuer, of_issuer, Cut::Middle).into_owned()),
             right(row.times.to_string(), 7),
         ])
     });
@@ -592,8 +652,8 @@ fn draw_certificates(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette
         Constraint::Length(10),
         Constraint::Length(9),
         Constraint::Length(12),
-        Constraint::Fill(1),
-        Constraint::Fill(1),
+        length(of_name),
+        length(of_issuer),
         Constraint::Length(7),
     ];
     let header = [

@@ -28,8 +28,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::crossterm::event::KeyEvent;
+use ratatui::layout::Rect;
 
 use super::summary::SummarySink;
 use super::text::TextStyle;
@@ -45,6 +46,9 @@ use view::View;
 #[derive(Debug)]
 pub struct ScreenSink<W: Write> {
     shared: Shared,
+    /// The revision of the model after the last tick.
+    ticked: u64,
+    on_change: Option<fn()>,
     summary: SummarySink<W>,
 }
 
@@ -58,13 +62,18 @@ pub struct Screen {
     last: Option<LastFrame>,
 }
 
-/// A frame, and what it was made of.
+/// What the last frame was made of.
 #[derive(Debug)]
 struct LastFrame {
-    buffer: Buffer,
+    area: Rect,
+    /// Its first rows, which have the time.
+    head: Buffer,
     revision: u64,
     notes: Vec<String>,
 }
+
+/// A character to write at a column and a row.
+pub type PlacedCell = (u16, u16, Cell);
 
 #[derive(Clone, Debug, Default)]
 struct Shared(Arc<Mutex<Model>>);
@@ -82,8 +91,15 @@ impl<W: Write> ScreenSink<W> {
     pub fn new(output: W, style: TextStyle) -> Self {
         Self {
             shared: Shared::default(),
+            ticked: 0,
+            on_change: None,
             summary: SummarySink::new(output, style),
         }
+    }
+
+    /// Calls `callback` at each tick after which a frame shows more than another time.
+    pub fn on_change(&mut self, callback: fn()) {
+        self.on_change = Some(callback);
     }
 
     /// A screen that shows what is counted from now on.
@@ -118,7 +134,15 @@ impl<W: Write> Sink for ScreenSink<W> {
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
-        self.shared.lock().tick(now, health);
+        let revision = {
+            let mut model = self.shared.lock();
+            model.tick(now, health);
+            model.revision()
+        };
+        let is_changed = std::mem::replace(&mut self.ticked, revision) != revision;
+        if let Some(callback) = self.on_change.filter(|_| is_changed) {
+            callback();
+        }
         Ok(())
     }
 
@@ -130,36 +154,59 @@ impl<W: Write> Sink for ScreenSink<W> {
 
 impl Screen {
     /// Draws a frame; `notes` are messages for the user, the newest last.
-    ///
-    /// Laying out a whole frame takes some 2 ms. So if nothing but the time has changed since the last frame, only that is drawn.
     pub fn draw(&mut self, frame: &mut Frame<'_>, notes: &[String]) {
         let mut revision = self.last.as_ref().map_or(0, |last| last.revision);
         if !self.view.is_paused() {
             let model = self.shared.lock();
+            let is_new = self.last.is_none() || revision != model.revision();
             revision = model.revision();
-            let is_new = self
-                .last
-                .as_ref()
-                .is_none_or(|last| last.revision != revision);
             match is_new {
                 true => self.view.update(model.snapshot()),
                 false => self.view.snapshot.running = model.running(),
             }
         }
-        if let Some(last) = &self.last
-            && last.revision == revision
-            && last.notes == notes
-            && last.buffer.area == frame.area()
-        {
-            frame.buffer_mut().clone_from(&last.buffer);
-            return draw::draw_time(frame, &self.view, self.style);
-        }
         draw::draw(frame, &mut self.view, self.style, notes);
         self.last = Some(LastFrame {
-            buffer: frame.buffer_mut().clone(),
+            area: frame.area(),
+            head: draw::head(frame.area(), &self.view, self.style),
             revision,
             notes: notes.to_vec(),
         });
+    }
+
+    /// What to write over the last frame if nothing but the time has changed since; `None` if a whole frame is due.
+    ///
+    /// A whole frame is laid out and compared with the one before, cell by cell. That takes more than all else that a run does in a second
+    /// without traffic.
+    pub fn draw_time(&mut self, area: Rect, notes: &[String]) -> Option<Vec<PlacedCell>> {
+        let last = self.last.as_mut()?;
+        if last.area != area || last.notes != notes {
+            return None;
+        }
+        if !self.view.is_paused() {
+            let model = self.shared.lock();
+            if model.revision() != last.revision {
+                return None;
+            }
+            self.view.snapshot.running = model.running();
+        }
+        if self.view.shows_help {
+            return Some(Vec::new()); // it may cover the time
+        }
+        let head = draw::head(area, &self.view, self.style);
+        let changed = placed(last.head.diff(&head));
+        last.head = head;
+        Some(changed)
+    }
+
+    /// The first rows as they should be now. Whoever keeps a copy of the last frame does not know what
+    /// [`draw_time`](Self::draw_time) wrote over it, so these have to follow the next frame.
+    #[must_use]
+    pub fn head(&self) -> Vec<PlacedCell> {
+        let Some(last) = self.last.as_ref().filter(|_| !self.view.shows_help) else {
+            return Vec::new();
+        };
+        placed(Buffer::filled(last.head.area, Cell::new("█")).diff(&last.head))
     }
 
     /// Answers a key.
@@ -167,6 +214,11 @@ impl Screen {
         self.last = None;
         self.view.handle_key(key)
     }
+}
+
+fn placed(cells: Vec<(u16, u16, &Cell)>) -> Vec<PlacedCell> {
+    let cells = cells.into_iter();
+    cells.map(|(x, y, cell)| (x, y, cell.clone())).collect()
 }
 
 #[cfg(test)]

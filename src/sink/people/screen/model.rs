@@ -151,7 +151,9 @@ impl Model {
         };
         self.started.get_or_insert(now);
         let minute = |time: Timestamp| time.as_nanoseconds() / 60_000_000_000;
-        let has_minute_passed = minute(now) != minute(self.now); // days until certificates expire
+        // Days until certificates expire are shown, if there are any.
+        let has_minute_passed =
+            minute(now) != minute(self.now) && self.certificates.iter().next().is_some();
         self.now = now;
         let mut rates = Rates::between(&self.health, health, since);
         rates.refused = self.refused - std::mem::replace(&mut self.refused_before, self.refused);

@@ -1,5 +1,6 @@
 //! Frames in a buffer, and what keys change about them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ratatui::Terminal;
@@ -8,7 +9,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
 use super::*;
-use crate::event::{ErrorType, HandshakeError, Outcome, Side};
+use crate::event::{ClientCertificate, ErrorType, HandshakeError, Outcome, Side};
 use crate::sink::test_events;
 use crate::stats::InterfaceHealth;
 
@@ -152,6 +153,17 @@ fn the_overview_fits_80_by_24_and_has_rates_outcomes_causes_and_failures() {
     assert!(failed.contains("10.0.0.1"), "{frame}");
     assert!(failed.contains("bad.example:443"), "{frame}");
     assert!(line(&frame, "no packets dropped").contains("q quit"));
+}
+
+#[test]
+fn the_longest_cause_is_whole_at_80_columns_and_cut_with_a_sign_below() {
+    for (width, cause) in [(80, "unsupported_certificate "), (60, "unsupported…")] {
+        let mut run = Run::new(width, 24);
+        run.fail(ErrorType::UnsupportedCertificate, "bad.example");
+        run.tick();
+        let frame = run.frame();
+        assert!(line(&frame, "│unsupported").contains(cause), "{frame}");
+    }
 }
 
 #[test]
@@ -325,6 +337,84 @@ fn text_from_the_traffic_and_notes_cannot_control_the_terminal() {
     assert!(frame.contains("\\u{1b}[2Jx:443"), "{frame}");
     assert!(frame.contains("warning: \\u{1b}[2J"), "{frame}");
     assert!(!frame.contains('\u{1b}'));
+}
+
+#[test]
+fn a_hidden_certificate_leaves_the_address_of_the_client_readable() {
+    for (width, client) in [
+        (60, "127.0.0.1 (hidden)"),
+        (80, "127.0.0.1 (hidden)"),
+        (100, "127.0.0.1 (certificate hidden)"),
+    ] {
+        let mut run = Run::new(width, 24);
+        let mut event = took(5, "api.acme.internal");
+        event.client.address = std::net::Ipv4Addr::LOCALHOST.into();
+        event.tls.client_certificate = ClientCertificate::Presented;
+        run.handshake(&event);
+        run.tick();
+        run.press(KeyCode::Char('5'));
+        let frame = run.frame();
+        assert!(line(&frame, "127").contains(client), "{frame}");
+        if width >= 80 {
+            assert!(frame.contains("api.acme.internal:443"), "{frame}");
+        }
+    }
+}
+
+#[test]
+fn while_nothing_happens_only_the_time_is_written() {
+    let mut run = Run::new(80, 24);
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    for _ in 0..400 {
+        run.tick(); // the failure is older than what the sparklines show
+    }
+    run.frame();
+    let mut shown = run.terminal.backend().buffer().clone();
+    let area = shown.area;
+    let mut written = 0;
+    for _ in 0..15 {
+        run.tick();
+        let cells = run.screen.draw_time(area, &[]);
+        for (x, y, cell) in cells.expect("nothing has happened") {
+            shown[(x, y)] = cell;
+            written += 1;
+        }
+    }
+    assert!((15..=40).contains(&written), "{written}");
+    let mut whole = run.screen.head();
+    assert_eq!(whole.len(), 160);
+    let other_size = Rect::new(0, 0, 100, 30);
+    assert!(run.screen.draw_time(other_size, &[]).is_none());
+    let notes = ["warning: x".to_owned()];
+    assert!(run.screen.draw_time(area, &notes).is_none());
+    run.screen.handle_key(KeyCode::Char('9').into());
+    assert!(run.screen.draw_time(area, &[]).is_none());
+
+    // A terminal that knows nothing of the time that was written has to be told of the first rows.
+    run.frame();
+    let frame = run.terminal.backend().buffer();
+    assert_eq!(frame, &shown);
+    whole.retain(|(x, y, cell)| frame[(*x, *y)] != *cell);
+    assert_eq!(whole, []);
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    assert!(run.screen.draw_time(area, &[]).is_none());
+}
+
+#[test]
+fn a_tick_wakes_the_screen_if_something_has_changed() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let mut run = Run::new(80, 24);
+    run.tick();
+    run.sink.on_change(|| {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    });
+    let calls = || CALLS.swap(0, Ordering::Relaxed);
+    run.tick();
+    run.tick();
+    assert_eq!(calls(), 0);
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.tick();
+    assert_eq!(calls(), 1);
 }
 
 #[test]

@@ -11,6 +11,9 @@ const CAPACITY: usize = 4096;
 /// Most bytes of a client's name: the traffic chooses names.
 const NAME_LENGTH: usize = 256;
 
+/// What follows the address of a client whose certificate TLS 1.3 hides.
+pub(crate) const HIDDEN: &str = " (certificate hidden)";
+
 /// Counts the handshakes in which a client showed a certificate, by client and server.
 #[derive(Debug)]
 pub(crate) struct MutualPeers(Ranking<Pair, PairCounts>);
@@ -87,7 +90,7 @@ fn client(event: &Handshake) -> Option<String> {
         Some(Ok(facts)) => Some(shortened(&facts.identity())),
         Some(Err(_)) => Some("unreadable certificate".to_owned()),
         None if event.tls.client_certificate == ClientCertificate::Presented => {
-            Some(format!("{} (certificate hidden)", event.client.address))
+            Some(format!("{}{HIDDEN}", event.client.address))
         }
         None => None,
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals as Incoming;
 
 use crate::cli::commands::live::screen;
@@ -36,14 +36,14 @@ impl Signals {
         }
     }
 
-    /// Starts a thread that handles SIGTERM, SIGINT and SIGHUP.
+    /// Starts a thread that handles SIGTERM, SIGINT, SIGHUP, and SIGWINCH for the screen.
     ///
     /// # Errors
     ///
     /// If the handlers cannot be installed or the thread cannot be started.
     pub(crate) fn listen(&self) -> io::Result<()> {
         let signals = self.clone();
-        let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP, SIGWINCH])?;
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
@@ -65,7 +65,9 @@ impl Signals {
     }
 
     fn handle(&self, signal: i32) {
-        if signal == SIGHUP && !self.has_terminal {
+        if signal == SIGWINCH {
+            screen::wake();
+        } else if signal == SIGHUP && !self.has_terminal {
             self.reload.store(true, Ordering::Relaxed);
         } else if self.stop.swap(true, Ordering::Relaxed) {
             exit(signal);
