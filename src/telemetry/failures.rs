@@ -314,8 +314,8 @@ impl Query {
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(written))
             {
-                let guess = nearest(written, &known).map_or(
-                    "; `tlscope print error-types` lists them".to_owned(),
+                let guess = nearest(written, &known).map_or_else(
+                    || "; `tlscope print error-types` lists them".to_owned(),
                     |known| format!("; did you mean `{known}`?"),
                 );
                 let written = printable(written);
