@@ -841,7 +841,7 @@ mod tests {
         let open = tls12();
         assert_eq!(
             open.verdict_with(End::Silence, &[]),
-            "failure T5: handshake_timeout by server"
+            "failure observed: handshake_timeout by server"
         );
         for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
             assert_eq!(open.verdict_with(end, &[]), "unknown observed");

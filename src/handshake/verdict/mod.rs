@@ -266,7 +266,7 @@ mod tests {
             |script: crate::handshake::testing::Script| script.verdict_with(End::Silence, &[]);
         assert_eq!(
             silence(full().server_flight()),
-            "failure T5: handshake_timeout by client"
+            "failure observed: handshake_timeout by client"
         );
         let begun = full().server_flight().client_records(&[100]);
         assert_eq!(silence(begun), "unknown observed");

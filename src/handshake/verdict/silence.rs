@@ -43,17 +43,16 @@ const HOLE_TIME: Duration = Duration::from_millis(300);
 pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>) -> Conclusion {
     let waited = waited(transcript, transcript.observed_until());
     let owing = owing(transcript, shape);
-    let is_long = |limit| match end {
-        End::Silence => true, // the observer has waited for as long as the user wants
-        _ => waited.is_some_and(|waited| waited >= limit),
-    };
+    // The observer has waited for as long as the user wants, and knows that nothing followed. A file may lack it.
+    let has_watched = end == End::Silence;
+    let is_long = |limit| has_watched || waited.is_some_and(|waited| waited >= limit);
     if !matches!(end, End::Silence | End::CaptureEnd | End::Evicted) {
         return unknown(transcript, end);
     }
     if is_long(SILENCE)
         && let Some(lost) = undelivered(transcript, transcript.observed_until())
     {
-        return match is_seen_to_end(transcript) {
+        return match has_watched || is_seen_to_end(transcript) {
             true => Conclusion::failed(lost),
             false => Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged),
         };
@@ -69,7 +68,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>)
     };
     if is_long(limit) && !has_begun_hidden_flight(transcript) {
         let cause = cause::silence(transcript, owing, waited, None);
-        return match is_shown_open(transcript, owing) {
+        return match has_watched || is_shown_open(transcript, owing) {
             true => Conclusion::failed(cause),
             false => Conclusion::inferred(cause, &T5),
         };
@@ -338,7 +337,8 @@ mod tests {
         assert_eq!(hello().then_nothing(10_000).verdict(), failed);
         let early = hello().then_nothing(9_900);
         assert_eq!(because(&early), Some(UnknownBecause::CaptureEnd));
-        assert_eq!(early.verdict_with(End::Silence, &[]), failed);
+        let watched = "failure observed: no_server_hello by server";
+        assert_eq!(early.verdict_with(End::Silence, &[]), watched);
     }
 
     #[test]
