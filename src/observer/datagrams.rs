@@ -536,7 +536,8 @@ impl DatagramTable {
             return;
         };
         let first = hello.filter(|hello| hello.is_first);
-        flow.hello = flow.hello.or(first.and_then(Hello::of_client));
+        let random = first.and_then(Hello::of_client);
+        flow.hello = flow.hello.or(random);
         let direction = Direction::of(goes_up, flow.first_went_up);
         let Some(open) = &mut flow.open else {
             return self.flows.touch(index, Lifetime::Established, at.time);

@@ -648,7 +648,8 @@ fn from_silence(
         let is_long = times >= UNANSWERED && spread(first, quic.last()) >= UNANSWERED_TIME;
         // Who has captured knows that nothing followed.
         let is_probed = times >= 2 && spread(first, quic.last()) >= PROBE;
-        if !is_long && !(end == End::Silence && is_probed) {
+        let is_silent = is_long || end == End::Silence && is_probed;
+        if !is_silent {
             return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
         }
         return Conclusion::failed(cause::unanswered_quic(times, asked_for));
