@@ -18,13 +18,13 @@ use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType,
     KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme,
 };
-use crate::transport::quic::QuicClose;
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Clause, Finding, NoteKind};
 pub use crate::decode::Tunnel;
 pub use crate::dialogue::{Proxy, ProxyEndpoint, ProxyKind, StartTls};
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
+pub use crate::transport::quic::QuicClose;
 
 /// One TLS handshake, from its first byte in view to its verdict.
 #[derive(Clone, Debug, PartialEq)]

@@ -106,6 +106,8 @@
     allow(
         dead_code,
         unreachable_pub,
+        unused_imports,
+        clippy::enum_variant_names,
         reason = "stages are public with the feature `unstable`, which lints see"
     )
 )]

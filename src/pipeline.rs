@@ -22,7 +22,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
-use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, NotTls};
 use crate::observer::{
@@ -31,6 +30,8 @@ use crate::observer::{
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Progress, Stats};
 use crate::time::{Ticks, Timestamp};
+
+pub use crate::decode::{Unread, UnreadPackets};
 
 /// What a run drives: every [`Sink`], and what needs more of a handshake than its event.
 ///

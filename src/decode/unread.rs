@@ -73,7 +73,7 @@ const fn is_udp_control(port: u16) -> bool {
 impl Unread {
     /// UDP, by the port that says what it carries.
     #[must_use]
-    pub fn udp(header: &UdpHeader) -> Self {
+    pub(crate) fn udp(header: &UdpHeader) -> Self {
         let ports = [header.destination_port, header.source_port];
         if ports.into_iter().any(is_udp_control) {
             return Self::UdpControl;
