@@ -28,12 +28,26 @@ const MAX_BYTES: usize = 4 << 20;
 /// The cost of an entry on top of its contents: table slot, reference counts, allocations. A guess on the safe side.
 const ENTRY_BYTES: usize = 512;
 
+/// Chains that are found by a few bytes: more than most networks show, and so few that they take no memory to speak of.
+const LATEST: usize = 64;
+/// Bytes of a chain beyond which it is not among them: usual ones have 2 to 6 KB. So they keep 1 MB at most.
+const LONGEST_LATEST: usize = 16 << 10;
+
+/// Where a chain with this leaf is among the latest: by the end of its signature, which differs in all certificates.
+fn place_of(leaf: &[u8]) -> usize {
+    let end = leaf.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+    (end % LATEST as u64) as usize
+}
+
 /// Parsed chains, shared by all handshakes that show the same bytes.
 ///
 /// Bounded, and keyed by the bytes themselves: a hit is compared in full, so that
 /// no hash collision can mix up two chains. Hits and misses differ in time only.
 #[derive(Debug, Default)]
 pub struct ChainCache {
+    /// The chains of the last handshakes, found by a few bytes: each is compared in full, and there is one for each place, so no peer can
+    /// make a look-up long. To hash all bytes of a chain takes twice as long as to compare them.
+    latest: Vec<Option<CertificateChain>>,
     hasher: RandomState,
     chains: Generations<CertificateChain>,
     certificates: Generations<Arc<Certificate>>,
@@ -51,6 +65,7 @@ impl ChainCache {
     pub fn within(bytes: usize) -> Self {
         let half = (bytes / 4).clamp(MAX_BYTES / 4, MAX_BYTES);
         Self {
+            latest: Vec::new(),
             hasher: RandomState::default(),
             chains: Generations::within(half),
             certificates: Generations::within(half),
@@ -78,14 +93,32 @@ impl ChainCache {
         certificates: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> CertificateChain {
         let certificates = certificates.take(MAX_CHAIN_LENGTH);
-        let hash = self.hash(certificates.clone());
         let is_same = |chain: &CertificateChain| {
             let shown = chain.iter().map(|certificate| &*certificate.der);
             shown.eq(certificates.clone())
         };
-        if let Some(chain) = self.chains.find(hash, is_same) {
-            return chain;
+        let place = place_of(certificates.clone().next().unwrap_or_default());
+        let latest = self.latest.get(place).and_then(Option::as_ref);
+        if let Some(chain) = latest.filter(|chain| is_same(chain)) {
+            return chain.clone();
         }
+        let hash = self.hash(certificates.clone());
+        let known = self.chains.find(hash, is_same);
+        let chain = known.unwrap_or_else(|| self.parse(hash, certificates));
+        let bytes: usize = chain.iter().map(|certificate| certificate.der.len()).sum();
+        if bytes <= LONGEST_LATEST {
+            self.latest.resize(LATEST, None);
+            self.latest[place] = Some(chain.clone());
+        }
+        chain
+    }
+
+    /// Parses a chain that is not known.
+    fn parse<'a>(
+        &mut self,
+        hash: u64,
+        certificates: impl Iterator<Item = &'a [u8]>,
+    ) -> CertificateChain {
         let mut checks = 0;
         let chain: CertificateChain = certificates
             .map(|der| {

@@ -85,6 +85,7 @@ impl TlsRecords {
     }
 
     /// Takes the next chunk of one direction.
+    #[inline]
     pub(crate) fn take(
         &mut self,
         sender: Direction,
@@ -168,6 +169,7 @@ impl TlsRecords {
         }
     }
 
+    #[inline]
     fn handle_bytes(
         &mut self,
         sender: Direction,

@@ -31,18 +31,29 @@ impl ProtocolVersion {
 
     /// Whether handshakes of this version have the shape of TLS 1.3: the final one, a draft of it, or DTLS 1.3.
     #[must_use]
+    #[inline]
     pub const fn is_tls13(self) -> bool {
-        self.as_tls().0 == Self::TLSv1_3.0 || self.draft().is_some()
+        // Asked for each record: nearly all have one of the versions that these two tests tell.
+        self.0 == Self::TLSv1_3.0
+            || !self.is_final_tls()
+                && (self.as_tls().0 == Self::TLSv1_3.0 || self.draft().is_some())
+    }
+
+    /// Whether this is SSL 3.0 or a final version of TLS.
+    const fn is_final_tls(self) -> bool {
+        self.0 >= Self::SSLv3.0 && self.0 <= Self::TLSv1_3.0
     }
 
     /// Whether this is a version of DTLS: a registered one, or the number that it had in OpenSSL before 0.9.8f, which Cisco
     /// AnyConnect still uses.
     #[must_use]
+    #[inline]
     pub const fn is_dtls(self) -> bool {
-        matches!(
-            self,
-            Self::DTLSv1_0 | Self::DTLSv1_2 | Self::DTLSv1_3 | PRE_STANDARD_DTLS
-        ) || self.dtls_draft().is_some()
+        !self.is_final_tls()
+            && (matches!(
+                self,
+                Self::DTLSv1_0 | Self::DTLSv1_2 | Self::DTLSv1_3 | PRE_STANDARD_DTLS
+            ) || self.dtls_draft().is_some())
     }
 
     /// The version of TLS that a version of DTLS is based on: its messages have the same form, and its number says which is
@@ -61,9 +72,7 @@ impl ProtocolVersion {
     /// Whether a hello may have this version: SSL 3.0 to TLS 1.3, a draft, or one of DTLS.
     #[must_use]
     pub const fn is_plausible(self) -> bool {
-        (self.0 >= Self::SSLv3.0 && self.0 <= Self::TLSv1_3.0)
-            || self.draft().is_some()
-            || self.is_dtls()
+        self.is_final_tls() || self.draft().is_some() || self.is_dtls()
     }
 
     /// The number of a draft of TLS 1.3: `0x7f1c` is draft 28; `0xfb1a` Facebook's variant of draft 26.

@@ -498,21 +498,23 @@ impl Transcript {
     ///
     /// A close that acknowledges its peer's FIN came after it, whatever the clocks say; otherwise that of the earlier packet counts.
     pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
-        let [client, server] = Side::BOTH.map(|side| {
-            let (close, at) = self.peer(side).closing.first()?;
+        let [client, server] = Side::BOTH.map(|side| self.peer(side).closing);
+        let with_side = |side: Side, closing: PeerClose| {
+            let (close, at) = closing.first()?;
             Some((side, close, at))
-        });
-        let (Some(client), Some(server)) = (client, server) else {
-            return client.or(server);
         };
-        let is_answer =
-            |(side, _, at): (Side, Close, Arrival)| self.had_received_fin(side, at) == Some(true);
-        match (is_answer(client), is_answer(server)) {
-            (false, true) => Some(client),
-            (true, false) => Some(server),
-            _ => [client, server]
-                .into_iter()
-                .min_by_key(|(_, _, at)| (at.time, at.packet)),
+        let (Some((_, at)), Some((_, server_at))) = (client.first(), server.first()) else {
+            return with_side(Side::Client, client).or_else(|| with_side(Side::Server, server));
+        };
+        let is_server_first = match (client.is_answered_by(server_at), server.is_answered_by(at)) {
+            (true, false) => false,
+            (false, true) => true,
+            _ => (server_at.time, server_at.packet) < (at.time, at.packet),
+        };
+        if is_server_first {
+            with_side(Side::Server, server)
+        } else {
+            with_side(Side::Client, client)
         }
     }
 
@@ -589,14 +591,29 @@ impl Transcript {
         let bodies = certificates
             .chain(&self.certificate_request)
             .map(|body| body.len());
-        bodies.sum::<usize>()
+        let usual = bodies.sum::<usize>()
             + self.hello_bytes as usize
             + self.observations.capacity() * size_of::<Observation>()
-            + self.alerts.capacity() * size_of::<AlertSeen>()
-            + self
-                .renegotiations
-                .as_ref()
-                .map_or(0, |_| boxed::<Renegotiations>())
+            + self.alerts.capacity() * size_of::<AlertSeen>();
+        // Asked after each packet, and nearly no handshake has one of these.
+        let has_more = self.renegotiations.is_some()
+            | self.decrypted.is_some()
+            | self.eap.is_some()
+            | self.quic.is_some()
+            | self.undelivered.is_some()
+            | self.ladder.is_some();
+        if has_more {
+            usual + self.allocated_for_rare_parts()
+        } else {
+            usual
+        }
+    }
+
+    #[cold]
+    fn allocated_for_rare_parts(&self) -> usize {
+        self.renegotiations
+            .as_ref()
+            .map_or(0, |_| boxed::<Renegotiations>())
             + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
             + self.eap.as_ref().map_or(0, |_| boxed::<EapSeen>())
             + self

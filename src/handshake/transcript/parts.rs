@@ -91,6 +91,14 @@ impl PeerClose {
         }
     }
 
+    /// Whether the peer had received its FIN when it did what `action` stands for. A reset is not acknowledged.
+    pub(super) fn is_answered_by(self, action: Arrival) -> bool {
+        match self {
+            Self::Fin(fin) | Self::FinThenRst(fin) => action.had_received(fin.end) == Some(true),
+            Self::Open | Self::Rst(_) => false,
+        }
+    }
+
     pub(in crate::handshake) const fn has_reset(self) -> bool {
         matches!(self, Self::Rst(_) | Self::FinThenRst(_))
     }

@@ -962,6 +962,8 @@ impl Default for TcpConnection {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::decode::WindowScale;
 
@@ -1128,5 +1130,121 @@ mod tests {
         assert!(!replaces(CLIENT, segment(900, 501, b"x")));
         let second_answer = with(segment(900, 101, b""), |flags| flags.syn = true);
         assert!(!replaces(SERVER, second_answer));
+    }
+
+    /// A connection with the state of its delivery, as the owner of an open handshake drives it.
+    struct Driven {
+        fixture: Fixture,
+        states: PerDirection<DeliveryState>,
+    }
+
+    impl Driven {
+        fn opened() -> Self {
+            let mut fixture = Fixture::opened();
+            fixture.take(CLIENT, segment(101, 501, b""));
+            fixture.take(SERVER, segment(501, 101, b""));
+            Self {
+                fixture,
+                states: PerDirection::default(),
+            }
+        }
+
+        /// Takes a segment by the general path.
+        fn take(&mut self, direction: Direction, segment: Segment<'_>) -> Vec<Delivered> {
+            let Fixture {
+                connection,
+                packets,
+                ..
+            } = &mut self.fixture;
+            let time = Timestamp::from_nanoseconds((*packets + 1).cast_signed() * 1_000_000);
+            if !connection.admit(direction, &segment) {
+                *packets += 1;
+                return Vec::new();
+            }
+            if segment.is_bare() && !connection.is_news(direction, &segment) {
+                connection.handle_header(direction, &segment, time, false);
+                connection.acknowledge(direction, &segment);
+                if !connection.is_overdue(time) {
+                    *packets += 1;
+                    return Vec::new();
+                }
+            }
+            connection.note_delivery(direction, &segment, time, &mut self.states);
+            self.fixture.take(direction, segment)
+        }
+
+        /// Takes a segment by the short path, if it is in step.
+        fn take_in_step(
+            &mut self,
+            direction: Direction,
+            segment: Segment<'_>,
+        ) -> Option<Vec<Delivered>> {
+            let Fixture {
+                connection,
+                packets,
+                ..
+            } = &mut self.fixture;
+            let is_bare = segment.is_bare();
+            let is_news = is_bare && (segment.window == 0 || connection.is_awaited(direction));
+            if is_news || !connection.is_in_step(direction, &segment) {
+                return None;
+            }
+            *packets += 1;
+            let time = Timestamp::from_nanoseconds(packets.cast_signed() * 1_000_000);
+            if is_bare {
+                connection.advance(direction, &segment, Arrival::new(time, *packets));
+                connection.acknowledge(direction, &segment);
+                return Some(Vec::new());
+            }
+            connection.note_delivery(direction, &segment, time, &mut self.states);
+            let at = connection.advance(direction, &segment, Arrival::new(time, *packets));
+            let bytes = segment.payload.to_vec();
+            Some(vec![Bytes(direction, bytes, at.acknowledged)])
+        }
+    }
+
+    /// How far a number is off the one that is expected: mostly not at all.
+    fn off() -> impl Strategy<Value = i32> {
+        prop_oneof![8 => Just(0), 1 => -3i32..=3]
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_path_does_what_the_general_one_does(
+            steps in proptest::collection::vec(
+                (any::<bool>(), 0u8..24, 0u16..4, off(), off(), 0usize..5),
+                0..40,
+            ),
+        ) {
+            let [mut general, mut short] = [Driven::opened(), Driven::opened()];
+            for (is_client, flags, window, ahead, acknowledged, length) in steps {
+                let direction = if is_client { CLIENT } else { SERVER };
+                let halves = &general.fixture.connection.halves;
+                let next = |way: Direction| halves[way].assembler.next().0;
+                let sequence = next(direction).wrapping_add_signed(ahead);
+                let acknowledgment = next(direction.flip()).wrapping_add_signed(acknowledged);
+                let mut segment = segment(sequence, acknowledgment, &b"bytes"[..length]);
+                segment.window = window * 100;
+                match flags {
+                    0 => segment.flags.fin = true,
+                    1 => segment.flags.rst = true,
+                    2 => segment.flags.ack = false,
+                    3 => segment.wire_length += 2,
+                    _ => {}
+                }
+                let expected = general.take(direction, segment);
+                // What the snap length cut is for the general path, too.
+                let is_whole = segment.payload.len() == segment.wire_length as usize;
+                let in_step = is_whole
+                    .then(|| short.take_in_step(direction, segment))
+                    .flatten();
+                let found = in_step.unwrap_or_else(|| short.take(direction, segment));
+                prop_assert_eq!(found, expected);
+                let state = |driven: &Driven| {
+                    format!("{:?} {:?}", driven.fixture.connection, driven.states)
+                };
+                prop_assert_eq!(state(&short), state(&general));
+            }
+        }
     }
 }

@@ -148,7 +148,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::ready::ReadyChains;
+use super::ready::{ReadyChains, ReadyOffer};
 use super::value::{
     CodePoint, Codes, CommunityIdText, Each, Identifier, Milliseconds, Names, OneOf, Text, Time,
     is_unset,
@@ -338,6 +338,24 @@ impl<'a> HandshakeLine<'a> {
                 chain.ready = Some(ReadyText(text));
             }
         }
+        self
+    }
+}
+
+impl<'a> HandshakeLine<'a> {
+    /// The same with lists of code points that are ready to be copied. For [`writer::write`](super::writer::write) only.
+    pub(super) fn with_offer(mut self, ready: ReadyOffer<'a>) -> Self {
+        fn set<'a, T>(codes: &mut Option<Codes<'a, T>>, text: &'a [u8]) {
+            if let Some(codes) = codes {
+                codes.set_ready(text);
+            }
+        }
+        let tls = &mut self.tls;
+        set(&mut tls.offered_versions, ready.versions);
+        set(&mut tls.offered_cipher_suites, ready.cipher_suites);
+        set(&mut tls.offered_groups, ready.groups);
+        set(&mut tls.key_share_groups, ready.key_share_groups);
+        set(&mut tls.signature_algorithms, ready.signature_algorithms);
         self
     }
 }
@@ -714,12 +732,12 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             group: tls.group.map(Text),
             group_code: tls.group.map(CodePoint::code),
             key_exchange: OneOf(tls.key_exchange()),
-            offered_versions: tls.offered_versions.as_deref().map(Codes),
-            offered_cipher_suites: tls.offered_cipher_suites.as_deref().map(Codes),
+            offered_versions: tls.offered_versions.as_deref().map(Codes::of),
+            offered_cipher_suites: tls.offered_cipher_suites.as_deref().map(Codes::of),
             sslv2_cipher_specs: tls.sslv2_cipher_specs.as_deref(),
-            offered_groups: tls.offered_groups.as_deref().map(Codes),
-            key_share_groups: tls.key_share_groups.as_deref().map(Codes),
-            signature_algorithms: tls.signature_algorithms.as_deref().map(Codes),
+            offered_groups: tls.offered_groups.as_deref().map(Codes::of),
+            key_share_groups: tls.key_share_groups.as_deref().map(Codes::of),
+            signature_algorithms: tls.signature_algorithms.as_deref().map(Codes::of),
             names: None,
             resumed: tls.resumed,
             resumption: tls.resumption.map(OneOf),

@@ -12,7 +12,7 @@ mod writer;
 
 use lines::HandshakeLine;
 pub(crate) use lines::Line;
-use ready::ReadyCertificates;
+use ready::{ReadyCertificates, ReadyLists};
 
 use crate::escape::SafeJson;
 use crate::event::{Event, Handshake, HandshakeReport, NotTls};
@@ -25,6 +25,7 @@ pub struct JsonSink<W> {
     output: W,
     lines: Vec<u8>,
     certificates: ReadyCertificates,
+    lists: ReadyLists,
     writes_names: bool,
 }
 
@@ -39,6 +40,7 @@ impl<W: Write> JsonSink<W> {
             output,
             lines: Vec::with_capacity(BLOCK),
             certificates: ReadyCertificates::default(),
+            lists: ReadyLists::default(),
             writes_names: false,
         }
     }
@@ -82,7 +84,10 @@ impl<W: Write> JsonSink<W> {
 impl<W: Write> Sink for JsonSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         let chains = self.certificates.chains(event)?;
-        let mut line = HandshakeLine::from(event).with_chains(chains);
+        let offer = self.lists.offer(&event.tls)?;
+        let mut line = HandshakeLine::from(event)
+            .with_chains(chains)
+            .with_offer(offer);
         if self.writes_names {
             line = line.with_names(event);
         }
@@ -288,6 +293,29 @@ mod tests {
         }
         let event = Event::NotTls(test_events::refused_starttls());
         assert_eq!(serde_json::to_value(event).unwrap()["type"], "not_tls");
+    }
+
+    #[test]
+    fn lists_that_were_written_before_are_written_again() {
+        let mut events = vec![test_events::refused_by_the_client(); 3];
+        events[1].tls.offered_cipher_suites = Some(vec![crate::tls::CipherSuite(0x1301); 300]);
+        events[1].tls.offered_groups = Some(Vec::new());
+        events[2].tls.key_share_groups = None;
+        let events: Vec<_> = events.iter().chain(&events).collect();
+        let mut output = Vec::new();
+        let mut sink = JsonSink::new(&mut output);
+        for event in &events {
+            sink.handshake(event).unwrap();
+        }
+        sink.flush().unwrap();
+        let text = String::from_utf8(output).unwrap();
+        let expected = events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap());
+        assert_eq!(
+            text.lines().collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The texts of certificates, ready to be copied into lines: a run shows few certificates, again and again, and
-//! nothing about them changes but the days until they expire.
+//! The texts of certificates and of what clients offer, ready to be copied into lines: a run shows few certificates, again and again,
+//! and nothing about them changes but the days until they expire. So it is with the lists of code points in hellos, which most programs
+//! have from their libraries.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use memchr::memmem;
 use serde_json::Error;
 
 use super::lines::CertificateLine;
+use super::value::{CodePoint, Codes};
 use super::writer;
 use crate::certificate::Certificate;
-use crate::event::Handshake;
+use crate::event::{Handshake, TlsFacts};
 use crate::time::Timestamp;
 
 /// Texts of the certificates seen last, by the certificates themselves, which all events with a chain share.
@@ -173,6 +175,92 @@ impl Ready {
         serde_json::to_writer(&mut *output, &facts.expiry(judged_at).rounded_days())?;
         output.extend_from_slice(&self.text[self.days.end..]);
         Ok(())
+    }
+}
+
+/// Texts of the lists of code points seen last.
+#[derive(Debug, Default)]
+pub(super) struct ReadyLists {
+    places: Vec<ReadyList>,
+    /// The lists of the line at hand.
+    text: Vec<u8>,
+}
+
+/// A list, and its text, in buffers that the next list with this place takes over.
+#[derive(Clone, Debug, Default)]
+struct ReadyList {
+    codes: Vec<u16>,
+    text: Vec<u8>,
+}
+
+/// What one client offers, as it is written; empty where there is no such list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadyOffer<'a> {
+    pub(super) versions: &'a [u8],
+    pub(super) cipher_suites: &'a [u8],
+    pub(super) groups: &'a [u8],
+    pub(super) key_share_groups: &'a [u8],
+    pub(super) signature_algorithms: &'a [u8],
+}
+
+/// How many lists are kept: five of each hello, of which GREASE makes up to 16 kinds each. A guess, as with certificates.
+const LISTS: usize = 256;
+
+/// Code points in a list beyond which it is not kept: all registered cipher suites are some 350. So all take 2 MB at most.
+const LONGEST_LIST: usize = 512;
+
+impl ReadyLists {
+    /// The lists of what a client offers.
+    pub(super) fn offer(&mut self, tls: &TlsFacts) -> Result<ReadyOffer<'_>, Error> {
+        self.text.clear();
+        let ends = [
+            self.write(tls.offered_versions.as_deref())?,
+            self.write(tls.offered_cipher_suites.as_deref())?,
+            self.write(tls.offered_groups.as_deref())?,
+            self.write(tls.key_share_groups.as_deref())?,
+            self.write(tls.signature_algorithms.as_deref())?,
+        ];
+        let mut start = 0;
+        let [
+            versions,
+            cipher_suites,
+            groups,
+            key_share_groups,
+            signature_algorithms,
+        ] = ends.map(|end| &self.text[std::mem::replace(&mut start, end)..end]);
+        Ok(ReadyOffer {
+            versions,
+            cipher_suites,
+            groups,
+            key_share_groups,
+            signature_algorithms,
+        })
+    }
+
+    /// Writes a list, if there is one; returns where it ends.
+    fn write<T: CodePoint>(&mut self, list: Option<&[T]>) -> Result<usize, Error> {
+        let Some(list) = list else {
+            return Ok(self.text.len());
+        };
+        if list.len() > LONGEST_LIST {
+            writer::write(&mut self.text, &Codes::of(list))?;
+            return Ok(self.text.len());
+        }
+        if self.places.is_empty() {
+            self.places.resize(LISTS, ReadyList::default());
+        }
+        let codes = || list.iter().map(|value| value.code());
+        let mix = |mixed: u32, code| mixed.wrapping_mul(31).wrapping_add(u32::from(code));
+        let place = &mut self.places[codes().fold(0, mix) as usize % LISTS];
+        // A place that no list has taken has no text; those of lists have brackets.
+        if place.text.is_empty() || !place.codes.iter().copied().eq(codes()) {
+            place.codes.clear();
+            place.codes.extend(codes());
+            place.text.clear();
+            writer::write(&mut place.text, &Codes::of(list))?;
+        }
+        self.text.extend_from_slice(&place.text);
+        Ok(self.text.len())
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use super::writer::ReadyText;
 use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
     ClientCertificate, ClosedBy, Directions, EapMethod, EapResult, EarlyData, ErrorType, Evidence,
@@ -199,11 +200,31 @@ macro_rules! code_points {
 code_points! { AlertDescription AlertLevel CipherSuite NamedGroup ProtocolVersion SignatureScheme }
 
 /// Code points by their numbers.
-pub(crate) struct Codes<'a, T>(pub(crate) &'a [T]);
+pub(crate) struct Codes<'a, T> {
+    values: &'a [T],
+    ready: Option<ReadyText<'a>>,
+}
+
+impl<'a, T> Codes<'a, T> {
+    pub(crate) const fn of(values: &'a [T]) -> Self {
+        Self {
+            values,
+            ready: None,
+        }
+    }
+
+    /// Notes the text that was written for the same code points before. For [`writer::write`](super::writer::write) only.
+    pub(super) const fn set_ready(&mut self, text: &'a [u8]) {
+        self.ready = Some(ReadyText(text));
+    }
+}
 
 impl<T: CodePoint> Serialize for Codes<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|value| value.code()))
+        match &self.ready {
+            Some(ready) => ready.serialize(serializer),
+            None => serializer.collect_seq(self.values.iter().map(|value| value.code())),
+        }
     }
 }
 
@@ -300,6 +321,6 @@ mod tests {
         assert_eq!(json(Text(ProtocolVersion(0x7f7f))), "\"0x7f7f\"");
         assert_eq!(json(Text(ProtocolVersion(0x7f1c))), "\"TLS 1.3 draft 28\"");
         assert_eq!(json(Text(ProtocolVersion::TLSv1_3)), "\"TLS 1.3\"");
-        assert_eq!(json(Codes(&[ProtocolVersion::TLSv1_3])), "[772]");
+        assert_eq!(json(Codes::of(&[ProtocolVersion::TLSv1_3])), "[772]");
     }
 }
