@@ -859,7 +859,8 @@ pub struct TlsFacts {
     pub unused: Option<bool>,
     /// The handshakes that followed inside the connection, up to TLS 1.2; `None` if none was seen.
     pub renegotiation: Option<Renegotiation>,
-    /// The order of messages, one letter each, upper case from the client; see [`crate::handshake`].
+    /// The order of messages, one letter each, upper case from the client; the documentation of
+    /// the module `handshake` lists them.
     pub history: String,
 }
 

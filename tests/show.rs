@@ -128,7 +128,7 @@ fn selects_by_whatever_names_a_handshake() {
         assert_eq!(headline(&[&day, selector]), expected, "{selector}");
     }
     for selection in [
-        ["--server", "pay.example.org", "--version", "TLS 1.2"],
+        ["--server", "pay.example.org", "--client", "192.0.2.21"],
         ["--since", "08:30", "--until", "2026-11-21T09:00:00Z"],
         ["--error", "cert_expired", "--server-name", "pay.*"],
     ] {

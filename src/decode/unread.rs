@@ -26,7 +26,7 @@ pub enum Unread {
     Udp,
     /// UDP of DNS, DHCP, NTP and the like.
     UdpControl,
-    /// Tunnels nested deeper than [`super::Tunnels::MAX`], or with a content that is not decoded.
+    /// Tunnels nested deeper than four, or with a content that is not decoded.
     TunnelContent,
     /// Control messages of a tunnel, such as keep-alives.
     TunnelControl,
