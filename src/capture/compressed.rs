@@ -42,7 +42,10 @@ impl Compression {
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
         let window = windows.reserve(self.window(head))?;
         Ok(match self {
-            Self::Gzip => Box::new(MultiGzDecoder::new(input)),
+            Self::Gzip => {
+                drop(window); // of no bytes
+                Box::new(MultiGzDecoder::new(input))
+            }
             #[cfg(feature = "zstd")]
             Self::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(input)?;

@@ -453,7 +453,7 @@ fn may_hold_record(bytes: &[u8]) -> bool {
     const HANDSHAKE: u8 = ContentType::Handshake.0;
     let has_one = |word: &[u8; 8]| {
         // A byte is 0 where it is the type. Exact for whether there is one, which is all that is asked.
-        let zeroed = u64::from_le_bytes(*word) ^ ONES * HANDSHAKE as u64;
+        let zeroed = u64::from_le_bytes(*word) ^ (ONES * HANDSHAKE as u64);
         zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7) != 0
     };
     // Most are short, and a search costs more than it reads.

@@ -239,7 +239,7 @@ fn take_segment(
     };
     let extra = plan.extra(extra);
     let datagram = extra.and_then(|extra| extra.datagram.as_ref());
-    let holder = datagram.map_or(packets.bytes(record), |datagram| datagram.payload());
+    let holder = datagram.map_or_else(|| packets.bytes(record), |datagram| datagram.payload());
     let packet = SegmentPacket {
         record,
         packets,

@@ -61,6 +61,7 @@ impl<'w> Flood<'w> {
     }
 
     /// A connection whose client has an address of its own, and refuses the server with an alert.
+    #[cfg(feature = "otel")] // for a test of metric series
     pub(crate) fn refused(&mut self, client: u16, [hello, flight, alert]: [&[u8]; 3]) {
         let number = u32::from(client) * PORTS + self.connect() % PORTS;
         let mut peers = self.open(number);

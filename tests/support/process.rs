@@ -74,7 +74,6 @@ impl Process {
     }
 
     /// How it exited; `None` if it is still running.
-    #[cfg(feature = "otel")]
     pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap()
     }
