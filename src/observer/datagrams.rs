@@ -18,7 +18,6 @@ use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
-use crate::tls::HandshakeType;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
@@ -115,30 +114,12 @@ impl<'p> DatagramPacket<'p> {
         let mut hello = None;
         if protocol == Protocol::Dtls {
             let Payload { captured, missing } = self.content(protocol);
-            let opening = opening(captured, missing)?;
-            hello = Some(Hello {
-                handshake_type: opening.handshake_type,
-                random: opening.random.map(digest),
-                is_first: opening.is_first,
-            });
+            let random = opening(captured, missing)?.client_random;
+            hello = random
+                .and_then(|random| random.first_chunk().map(|part| u64::from_be_bytes(*part)));
         }
         Some(Beginning { protocol, hello })
     }
-}
-
-/// Whether a datagram of DTLS begins with a fragment of a ClientHello that is not the first.
-fn is_rest_of_hello(packet: &DatagramPacket<'_>) -> bool {
-    const MESSAGE: usize = 13; // behind the record's header
-    let records = packet.content(Protocol::Dtls).captured;
-    let is_hello = records.get(MESSAGE) == Some(&HandshakeType::ClientHello.0);
-    let offset = records.get(MESSAGE + 6..MESSAGE + 9);
-    is_hello && offset.is_some_and(|offset| offset != [0, 0, 0])
-}
-
-/// Part of a random: enough to know it again.
-fn digest(random: [u8; 32]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = random;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// A packet with an ICMP error about a datagram.
@@ -155,26 +136,8 @@ pub(super) struct IcmpPacket<'p> {
 #[derive(Clone, Copy, Debug)]
 struct Beginning {
     protocol: Protocol,
-    /// Over DTLS: the hello in it.
-    hello: Option<Hello>,
-}
-
-/// A message with which a handshake over DTLS may begin in view.
-#[derive(Clone, Copy, Debug)]
-struct Hello {
-    handshake_type: HandshakeType,
-    /// Part of its random, if it was captured: with another one, a client begins again from the same port.
-    random: Option<u64>,
-    /// Whether it is the first message of its sender.
-    is_first: bool,
-}
-
-impl Hello {
-    /// The random of a ClientHello.
-    fn of_client(self) -> Option<u64> {
-        self.random
-            .filter(|_| self.handshake_type == HandshakeType::ClientHello)
-    }
+    /// Part of the client's random, if it shows: with another one, a client begins again from the same port.
+    hello: Option<u64>,
 }
 
 /// A conversation between two UDP ports.
@@ -187,13 +150,12 @@ struct Datagrams {
     hello: Option<u64>,
     /// What is followed; `None` once nothing more is to be learned.
     open: Option<Box<Open>>,
-    /// What else is, or was, between these ports.
+    /// Over QUIC: what else is, or was, between these ports.
     shared: Option<Box<SharedPorts>>,
     retained: Option<RetainedPackets>,
 }
 
-/// Over QUIC, several connections may share two ports: only their ids tell their packets apart (RFC 9000 §5.2). Over DTLS, one may
-/// follow another.
+/// Over QUIC, several connections may share two ports: only their ids tell their packets apart (RFC 9000 §5.2).
 #[derive(Debug, Default)]
 struct SharedPorts {
     /// Connections whose handshakes are open in addition to the one at hand.
@@ -203,29 +165,9 @@ struct SharedPorts {
     reported: Vec<KnownIds>,
     /// The flow that the client has moved to.
     moved_to: Option<FlowKey>,
-    /// Over DTLS: what may take the place of the open handshake.
-    rival: Option<Rival>,
     /// Bytes of memory that it takes, as last counted.
     counted: usize,
 }
-
-/// Another handshake over DTLS between the same ports, as far as a ClientHello says.
-///
-/// Anybody can send one in the name of the client, so it takes the place of the open handshake only once it turns out to be the
-/// client's, as for servers (RFC 6347 §4.2.8): when it has got the server's cookie, when the server has chosen parameters for it,
-/// or if the client of the other one is never heard of again.
-#[derive(Debug)]
-struct Rival {
-    /// Part of the client's random.
-    hello: u64,
-    open: Box<Open>,
-    /// Whether the client has gone on with the other handshake since.
-    is_refuted: bool,
-}
-
-/// How long a client waits before it gives up on a hello that nobody answers, at the least: it repeats the hello after a second (RFC
-/// 6347 §4.2.4.1).
-const DOUBT: Duration = Duration::from_secs(1);
 
 /// Open handshakes over QUIC between two ports, in addition to the one at hand. Programs have one connection to a server, or a
 /// few: the oldest is reported as it stands when there are more.
@@ -490,15 +432,9 @@ impl DatagramTable {
         }
         let beginning = packet.beginning();
         let hello = beginning.and_then(|beginning| beginning.hello);
-        if let Some(index) = known.filter(|index| self.is_replaced(*index, hello, at.time)) {
+        if let Some(index) = known.filter(|index| self.is_replaced(*index, hello)) {
             self.remove(index, End::Replaced, at.time, conclusion, output);
             known = None;
-        }
-        if let Some(index) = known
-            && self.is_of_rival(index, goes_up, hello, packet, conclusion, output)
-        {
-            self.make_room(index, at.time, conclusion, output);
-            return;
         }
         if let Some(index) = known
             && let Some(flow) = self.flows.get_mut(index)
@@ -535,9 +471,7 @@ impl DatagramTable {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
-        let first = hello.filter(|hello| hello.is_first);
-        let random = first.and_then(Hello::of_client);
-        flow.hello = flow.hello.or(random);
+        flow.hello = flow.hello.or(hello);
         let direction = Direction::of(goes_up, flow.first_went_up);
         let Some(open) = &mut flow.open else {
             return self.flows.touch(index, Lifetime::Established, at.time);
@@ -618,175 +552,10 @@ impl DatagramTable {
         }
     }
 
-    /// Whether a client begins again, with another hello than that of the handshake which is known, and without a doubt: that
-    /// is over, or was not answered.
-    fn is_replaced(&self, index: FlowIndex, hello: Option<Hello>, now: Timestamp) -> bool {
-        let Some(flow) = self.flows.get(index) else {
-            return false;
-        };
-        let begins = hello.filter(|hello| hello.is_first);
-        let random = begins.and_then(Hello::of_client);
-        let is_another =
-            matches!((flow.hello, random), (Some(known), Some(hello)) if known != hello);
-        let may_go_on = |open: &Open| {
-            let quiet = now.checked_since(open.tracker.last_packet().time);
-            open.tracker.answer() == Answer::Bytes || quiet.is_none_or(|quiet| quiet < DOUBT)
-        };
-        is_another && !flow.open.as_deref().is_some_and(may_go_on)
-    }
-
-    /// Takes a datagram of a handshake over DTLS that may take the place of the open one. False if it belongs to the open one, which may be
-    /// another one now.
-    fn is_of_rival(
-        &mut self,
-        index: FlowIndex,
-        goes_up: bool,
-        hello: Option<Hello>,
-        packet: &DatagramPacket<'_>,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let Some(flow) = self.flows.get_mut(index) else {
-            return false;
-        };
-        let Some(open) = flow
-            .open
-            .as_deref()
-            .filter(|open| open.protocol == Protocol::Dtls)
-        else {
-            return false;
-        };
-        let direction = Direction::of(goes_up, flow.first_went_up);
-        let is_clients = direction == open.tracker.client();
-        let server_random = open.tracker.randoms()[1].map(digest);
-        let random = hello.and_then(Hello::of_client);
-        let is_another = flow.hello.is_some() && random.is_some() && random != flow.hello;
-        let rival = flow
-            .shared
-            .as_mut()
-            .and_then(|shared| shared.rival.as_mut());
-        if let (true, Some(hello), Some(random)) = (is_clients && is_another, hello, random) {
-            let is_known = rival.is_some_and(|rival| rival.hello == random);
-            if !is_known {
-                self.begin_rival(index, random, packet, conclusion.config);
-            }
-            let has_cookie = is_known && !hello.is_first && server_random.is_none();
-            let is_asked = self.feed_rival(index, direction, packet);
-            if has_cookie && is_asked {
-                self.promote_rival(index, packet.record.timestamp, conclusion, output);
-            }
-            return true;
-        }
-        let Some(rival) = rival else {
-            return false;
-        };
-        match hello.map(|hello| (hello.handshake_type, hello.random)) {
-            Some((HandshakeType::ServerHello, Some(random)))
-                if server_random.is_some_and(|known| known != random) =>
-            {
-                self.promote_rival(index, packet.record.timestamp, conclusion, output);
-                false
-            }
-            Some((HandshakeType::HelloVerifyRequest, _)) => {
-                self.feed_rival(index, direction, packet);
-                server_random.is_some()
-            }
-            _ if is_clients && is_rest_of_hello(packet) => {
-                self.feed_rival(index, direction, packet);
-                true
-            }
-            _ => {
-                rival.is_refuted |= is_clients;
-                false
-            }
-        }
-    }
-
-    /// Begins a handshake that may take the place of the open one; of several, the newest may.
-    fn begin_rival(
-        &mut self,
-        index: FlowIndex,
-        hello: u64,
-        packet: &DatagramPacket<'_>,
-        config: &Config,
-    ) {
-        let Some(flow) = self.flows.get_mut(index) else {
-            return;
-        };
-        let shared = flow.shared.get_or_insert_default();
-        let rival = Rival {
-            hello,
-            open: Box::new(open(Protocol::Dtls, packet, config)),
-            is_refuted: false,
-        };
-        if let Some(earlier) = shared.rival.replace(rival) {
-            self.allocated -= earlier.open.allocated;
-        }
-        self.count_shared(index);
-    }
-
-    /// Gives a datagram to the handshake that may take the place of the open one; true if the server has asked that for a cookie.
-    fn feed_rival(
-        &mut self,
-        index: FlowIndex,
-        direction: Direction,
-        packet: &DatagramPacket<'_>,
-    ) -> bool {
-        let at = Arrival::new(packet.record.timestamp, packet.record.number);
-        let flow = self.flows.get_mut(index);
-        let shared = flow.and_then(|flow| flow.shared.as_mut());
-        let Some(rival) = shared.and_then(|shared| shared.rival.as_mut()) else {
-            return false;
-        };
-        let open = &mut rival.open;
-        if packet.header.payload.is_truncated() {
-            open.tracker.note_truncated();
-        }
-        open.layers.add_missing(packet.layers);
-        open.lengths[direction].note(packet.header.payload.wire_length);
-        let is_asked = open.tracker.answer() == Answer::Bytes;
-        open.tracker
-            .handle_datagram(direction, packet.content(Protocol::Dtls), at);
-        open.count_in(&mut self.allocated);
-        is_asked
-    }
-
-    /// Lets the other handshake take the place of the open one, which is reported as it stands.
-    fn promote_rival(
-        &mut self,
-        index: FlowIndex,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        let Some(flow) = self.flows.get_mut(index) else {
-            return;
-        };
-        let Some(shared) = &mut flow.shared else {
-            return;
-        };
-        let Some(rival) = shared.rival.take() else {
-            return;
-        };
-        let since = rival.open.since;
-        shared.others.push(rival.open);
-        flow.hello = Some(rival.hello);
-        self.open.insert(since);
-        conclusion.stats.connections += 1;
-        self.count_shared(index);
-        self.conclude(index, End::Replaced, now, conclusion, output);
-        if let Some(flow) = self.flows.get_mut(index) {
-            flow.first_seen = since;
-        }
-    }
-
-    /// Forgets what may have taken the place of an open handshake, where that is over.
-    fn drop_rival(&mut self, index: FlowIndex) {
-        let flow = self.flows.get_mut(index);
-        let shared = flow.and_then(|flow| flow.shared.as_mut());
-        if let Some(rival) = shared.and_then(|shared| shared.rival.take()) {
-            self.allocated -= rival.open.allocated;
-        }
+    /// Whether a client begins again, with another hello than that of the handshake which is known.
+    fn is_replaced(&self, index: FlowIndex, hello: Option<u64>) -> bool {
+        let known = self.flows.get(index).and_then(|flow| flow.hello);
+        matches!((known, hello), (Some(known), Some(hello)) if known != hello)
     }
 
     /// Begins a conversation, and makes room for it.
@@ -1057,12 +826,6 @@ impl DatagramTable {
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        let shared = self.flows.get(index).and_then(|flow| flow.shared.as_ref());
-        let rival = shared.and_then(|shared| shared.rival.as_ref());
-        if rival.is_some_and(|rival| !rival.is_refuted) {
-            // The client was never heard of again with the other one.
-            self.promote_rival(index, now, conclusion, output);
-        }
         while self
             .flows
             .get(index)
@@ -1093,13 +856,9 @@ impl DatagramTable {
             self.allocated -= retained.as_ref().map_or(0, RetainedPackets::bytes);
             retained
         };
-        let is_last = flow.open.is_none();
         self.allocated -= open.allocated;
         self.open.remove(open.since);
         self.index(key, open.indexed, None);
-        if is_last {
-            self.drop_rival(index);
-        }
         Some((open, retained))
     }
 

@@ -79,10 +79,8 @@ fn stun_data(datagram: &[u8]) -> Option<&[u8]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opening {
     pub(crate) handshake_type: HandshakeType,
-    /// The `random` of a ClientHello or ServerHello, if it was captured.
-    pub(crate) random: Option<[u8; 32]>,
-    /// Whether it is the first message of its sender.
-    pub(crate) is_first: bool,
+    /// The `random` of a ClientHello that is the first message of its sender; `None` for others.
+    pub(crate) client_random: Option<[u8; 32]>,
 }
 
 /// Reads the beginning of a DTLS handshake; `None` if the records do not begin with a hello.
@@ -115,12 +113,11 @@ pub(crate) fn opening(records: &[u8], missing: usize) -> Option<Opening> {
     if !is_plausible || hello.length > MAX_HELLO || hello.sequence > 2 || !version.is_dtls() {
         return None;
     }
-    let has_random = hello.handshake_type != HandshakeType::HelloVerifyRequest;
-    let random = body.take(32).ok().filter(|_| has_random);
+    let is_first = hello.handshake_type == HandshakeType::ClientHello && hello.sequence == 0;
+    let random = body.take(32).ok().filter(|_| is_first);
     Some(Opening {
         handshake_type: hello.handshake_type,
-        random: random.and_then(|random| random.try_into().ok()),
-        is_first: hello.sequence == 0,
+        client_random: random.and_then(|random| random.try_into().ok()),
     })
 }
 
@@ -158,7 +155,7 @@ mod tests {
     fn a_client_hello_begins_a_handshake() {
         let opening = opening(&client_hello(), 0).unwrap();
         assert_eq!(opening.handshake_type, HandshakeType::ClientHello);
-        assert_eq!((opening.random, opening.is_first), (Some([7; 32]), true));
+        assert_eq!(opening.client_random, Some([7; 32]));
     }
 
     #[test]
