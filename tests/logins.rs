@@ -356,7 +356,7 @@ fn authenticators_that_ask_the_group_with_the_same_identifiers_are_not_mixed_up(
             if event.outcome == Outcome::Unknown {
                 continue;
             }
-            // An authenticator that accepts a device has completed a handshake, whoever that was.
+            // An authenticator that accepts a device has completed a handshake, in any case.
             let eap = event.eap.as_deref().unwrap();
             let ends = [&eap.calling_station_id, &eap.called_station_id];
             let which = ends.map(|name| name.as_ref().map(|name| name.ends_with("-01")));

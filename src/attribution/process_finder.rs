@@ -296,7 +296,7 @@ mod tests {
         let name = Some("/system.slice/nginx.service".to_owned());
         assert_eq!(chosen(nginx(), group(SYSTEMD)), name);
         assert_eq!(chosen(None, nginx()), name);
-        assert_eq!(chosen(None, group(SYSTEMD)), None, "whoever holds it");
+        assert_eq!(chosen(None, group(SYSTEMD)), None, "in any process");
         assert_eq!(chosen(group("/../nginx.service"), nginx()), name);
     }
 }

@@ -1,6 +1,6 @@
 //! The TCP connections of a shard: those that are followed, and those of which nothing more is to be learned.
 //!
-//! Most connections that a table holds have had their handshake, or are something else for good. Of these a few bytes are kept, beside
+//! Most connections that a table holds have had their handshake, or are something else for good. Of these a few bytes are kept, next to
 //! the key, so that a packet of one is done with after one look.
 
 use std::ops::{Deref, DerefMut};

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// several captures were put together. No timer of TCP, QUIC or DTLS waits for so long amid a handshake.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Pauses that are told apart: those of a file of two months that was captured an hour each day. What was open in a later one counts as
+/// Pauses that are listed: those of a file of two months that was captured an hour each day. What was open in a later one counts as
 /// observed until its last packet.
 const MAX_PAUSES: usize = 64;
 

@@ -199,7 +199,7 @@ impl Screen {
         Some(changed)
     }
 
-    /// The first rows as they should be now. Whoever keeps a copy of the last frame does not know what
+    /// The first rows as they should be now. An output that keeps a copy of the last frame does not know what
     /// [`draw_time`](Self::draw_time) wrote over it, so these have to follow the next frame.
     #[must_use]
     pub fn head(&self) -> Vec<PlacedCell> {

@@ -390,7 +390,7 @@ fn while_nothing_happens_only_the_time_is_written() {
     run.screen.handle_key(KeyCode::Char('9').into());
     assert!(run.screen.draw_time(area, &[]).is_none());
 
-    // A terminal that knows nothing of the time that was written has to be told of the first rows.
+    // A terminal that knows nothing of the time that was written has to be sent the first rows.
     run.frame();
     let frame = run.terminal.backend().buffer();
     assert_eq!(frame, &shown);
