@@ -84,6 +84,8 @@ mod watch;
 #[cfg(not(feature = "otel"))]
 mod not_built;
 
+use std::io::Write;
+
 pub use config::{
     ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes, Losses,
     MetricAttribute, MetricNames, MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol,
@@ -116,6 +118,25 @@ pub fn port_of(url: &str) -> Option<u16> {
 
 /// Receives one line for the user, from any thread.
 pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The same with telemetry and without.
+impl Prepared {
+    /// Opens and prepares the telemetry that `config` and the environment ask for, as [`Opened::new`] does; `None` if they
+    /// ask for none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Opened::new`] and of [`Opened::prepare`].
+    pub fn new(
+        config: &MetricsConfig,
+        environment: &dyn Fn(&str) -> Option<String>,
+        output: Box<dyn Write + Send>,
+        notice: Notice,
+    ) -> Result<Option<Self>, ConfigError> {
+        let opened = Opened::new(config, environment, output, notice)?;
+        opened.map(Opened::prepare).transpose()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -59,21 +59,6 @@ impl Opened {
 pub enum Prepared {}
 
 impl Prepared {
-    /// `None`, unless flags ask for telemetry; the environment is ignored.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::NotBuilt`] if flags ask for telemetry.
-    pub fn new(
-        config: &MetricsConfig,
-        environment: &dyn Fn(&str) -> Option<String>,
-        output: Box<dyn Write + Send>,
-        notice: Notice,
-    ) -> Result<Option<Self>, ConfigError> {
-        let opened = Opened::new(config, environment, output, notice)?;
-        opened.map(Opened::prepare).transpose()
-    }
-
     /// Starts to export.
     ///
     /// # Errors

@@ -208,22 +208,6 @@ impl fmt::Debug for Opened {
 }
 
 impl Prepared {
-    /// Opens and prepares the telemetry that `config` and the environment ask for, as [`Opened::new`] does; `None` if they
-    /// ask for none.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Opened::new`] and of [`Opened::prepare`].
-    pub fn new(
-        config: &MetricsConfig,
-        environment: &dyn Fn(&str) -> Option<String>,
-        output: Box<dyn Write + Send>,
-        notice: Notice,
-    ) -> Result<Option<Self>, ConfigError> {
-        let opened = Opened::new(config, environment, output, notice)?;
-        opened.map(Opened::prepare).transpose()
-    }
-
     /// Starts to export. A replay exports metrics when it finishes; in a live run,
     /// everything starts here.
     ///
