@@ -161,7 +161,7 @@ impl Screen {
             let is_new = self.last.is_none() || revision != model.revision();
             revision = model.revision();
             match is_new {
-                true => self.view.update(model.snapshot()),
+                true => self.view.update(model.snapshot(Some(self.view.tab))),
                 false => self.view.snapshot.running = model.running(),
             }
         }
@@ -212,7 +212,18 @@ impl Screen {
     /// Answers a key.
     pub fn handle_key(&mut self, key: KeyEvent) -> Reaction {
         self.last = None;
-        self.view.handle_key(key)
+        let (tab, was_paused) = (self.view.tab, self.view.is_paused());
+        let reaction = self.view.handle_key(key);
+        // The next key may be about rows that no frame has shown so far.
+        match (was_paused, self.view.is_paused()) {
+            (false, true) => self.view.update(self.shared.lock().snapshot(None)),
+            (_, false) if self.view.tab != tab => {
+                self.view
+                    .update(self.shared.lock().snapshot(Some(self.view.tab)));
+            }
+            _ => {}
+        }
+        reaction
     }
 }
 

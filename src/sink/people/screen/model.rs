@@ -11,6 +11,7 @@ use super::super::summary::soonest_to_expire::SoonestToExpire;
 use super::super::summary::write_name;
 use super::super::text::printable;
 use super::snapshot::{CertificateRow, FailureRow, MutualRow, PeerRow, Rates, Snapshot, Totals};
+use super::view::Tab;
 use crate::event::{ErrorType, Handshake, HandshakeReport, Ladder, Outcome};
 use crate::sink::fair_queue::FairQueue;
 use crate::stats::{Health, Stats};
@@ -46,7 +47,7 @@ pub(super) struct Model {
     history: VecDeque<Rates>,
     /// Failures by class: since the start, since the last tick, and of each tick of the last minute.
     causes: Causes,
-    failures: FairQueue<Arc<HandshakeReport>>,
+    failures: FairQueue<Arc<FailureRow>>,
     failures_seen: u64,
     /// Handshakes that a side refused once they had completed: in all, and up to the last tick.
     refused: u64,
@@ -140,7 +141,8 @@ impl Model {
             let mut report = HandshakeReport::new(event.clone());
             report.ladder = ladder.cloned().map(Box::new);
             let group = format!("{class} {server}");
-            self.failures.push(&group, Arc::new(report));
+            let row = FailureRow::of(Arc::new(report));
+            self.failures.push(&group, Arc::new(row));
         }
     }
 
@@ -167,7 +169,9 @@ impl Model {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    /// What a frame of this tab shows; all of it with `None`, for a screen that is paused and whose tabs the user goes through.
+    pub(super) fn snapshot(&self, tab: Option<Tab>) -> Snapshot {
+        let shows = |tabs: &[Tab]| tab.is_none_or(|tab| tabs.contains(&tab));
         let stats = &self.health.stats;
         let last_minute = self.history.iter().rev().take(MINUTE);
         let minute = last_minute.fold(Rates::default(), |sum, rates| sum + *rates);
@@ -180,18 +184,24 @@ impl Model {
             minute,
             totals: Totals::of(stats, self.refused),
             causes: self.causes.rows(),
-            failures: self.failure_rows(),
+            failures: when(shows(&[Tab::Overview, Tab::Failures]), || {
+                self.failure_rows()
+            }),
             failures_seen: self.failures_seen,
-            servers: rows(&self.servers),
-            clients: rows(&self.clients),
-            mutual: self.mutual_rows(),
-            certificates: self.certificate_rows(),
+            servers: when(shows(&[Tab::Overview, Tab::Servers]), || {
+                rows(&self.servers)
+            }),
+            clients: when(shows(&[Tab::Clients]), || rows(&self.clients)),
+            mutual: when(shows(&[Tab::Mutual]), || self.mutual_rows()),
+            certificates: when(shows(&[Tab::Overview, Tab::Certificates]), || {
+                self.certificate_rows()
+            }),
         }
     }
 
-    fn failure_rows(&self) -> Vec<FailureRow> {
+    fn failure_rows(&self) -> Vec<Arc<FailureRow>> {
         let newest = self.failures.newest_first().into_iter();
-        let mut rows: Vec<_> = newest.map(FailureRow::of).collect();
+        let mut rows: Vec<_> = newest.cloned().collect();
         // Verdicts do not come in the order of handshakes.
         rows.sort_by_key(|row| std::cmp::Reverse(row.time));
         rows
@@ -223,6 +233,14 @@ impl Model {
             }
         });
         rows.collect()
+    }
+}
+
+/// The rows if they are shown, and none otherwise.
+fn when<T>(is_shown: bool, rows: impl FnOnce() -> Vec<T>) -> Vec<T> {
+    match is_shown {
+        true => rows(),
+        false => Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::event::{HandshakeReport, Side};
 use crate::stats::{InterfaceHealth, Stats};
 use crate::time::Timestamp;
 
-/// The state of a run at one moment.
+/// The state of a run at one moment, without the rows of tabs that are not shown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) interfaces: Vec<InterfaceHealth>,
@@ -28,7 +28,7 @@ pub(super) struct Snapshot {
     /// Class, last minute, total.
     pub(super) causes: Vec<(&'static str, u64, u64)>,
     /// The newest first.
-    pub(super) failures: Vec<FailureRow>,
+    pub(super) failures: Vec<Arc<FailureRow>>,
     pub(super) failures_seen: u64,
     pub(super) servers: Vec<PeerRow>,
     pub(super) clients: Vec<PeerRow>,
@@ -157,7 +157,7 @@ pub(super) struct CertificateRow {
 }
 
 impl FailureRow {
-    pub(super) fn of(report: &Arc<HandshakeReport>) -> Self {
+    pub(super) fn of(report: Arc<HandshakeReport>) -> Self {
         let event = &report.event;
         let mut server = String::new();
         write_name(&mut server, event);
@@ -181,7 +181,7 @@ impl FailureRow {
             class,
             side,
             message,
-            report: Arc::clone(report),
+            report,
         }
     }
 }

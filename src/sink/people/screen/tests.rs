@@ -288,6 +288,38 @@ fn a_pause_holds_the_frame_and_the_run_goes_on() {
 }
 
 #[test]
+fn every_part_can_be_looked_at_during_a_pause_as_it_was_when_that_began() {
+    let mut run = Run::new(80, 24);
+    run.fail(ErrorType::UnknownCa, "before.example");
+    run.tick();
+    run.frame();
+    run.press(KeyCode::Char('p'));
+    run.fail(ErrorType::UnknownCa, "after.example");
+    run.tick();
+    for (part, has_server) in [('2', true), ('3', true), ('4', false), ('1', true)] {
+        run.press(KeyCode::Char(part));
+        let frame = run.frame();
+        assert!(!frame.contains("after.example"), "{part}: {frame}");
+        assert_eq!(frame.contains("before.example"), has_server, "{part}");
+    }
+}
+
+#[test]
+fn keys_between_two_frames_are_about_the_part_that_they_opened() {
+    let mut run = Run::new(80, 24);
+    for name in ["first.example", "second.example"] {
+        run.handshake(&took(5, name));
+    }
+    run.tick();
+    run.frame();
+    run.press(KeyCode::Char('3'));
+    run.press(KeyCode::End);
+    let frame = run.frame();
+    let selected = run.screen.view.table.selected();
+    assert_eq!(selected, Some(1), "the last of two servers: {frame}");
+}
+
+#[test]
 fn keys_are_explained_and_q_quits() {
     let mut run = Run::new(80, 24);
     assert_eq!(run.press(KeyCode::Char('?')), Reaction::Continue);

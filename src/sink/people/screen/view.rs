@@ -238,7 +238,7 @@ impl View {
 
     /// The failures that the filter leaves, the newest first.
     pub(super) fn failures(&self) -> Vec<&FailureRow> {
-        let rows = self.snapshot.failures.iter();
+        let rows = self.snapshot.failures.iter().map(|row| &**row);
         rows.filter(|row| self.is_shown(&[&row.client, &row.server, row.class, &row.message]))
             .collect()
     }
