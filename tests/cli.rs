@@ -282,6 +282,18 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_reported() {
 }
 
 #[test]
+fn damaged_lines_among_the_secrets_are_counted_and_the_others_used() {
+    let whole = damaged_keys(str::to_owned);
+    let damaged = format!("{whole}not a secret at all\nCLIENT_RANDOM 5a5a 12\n# a comment\n");
+    let (event, complaint) = first_inference(&file("damaged.keys", damaged.as_bytes()));
+    assert_eq!(event["evidence"], "decrypted");
+    assert_eq!(
+        complaint,
+        "warning: 2 lines of the secrets are damaged and were skipped\n"
+    );
+}
+
+#[test]
 fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() {
     let other = damaged_keys(|line| {
         let mut fields: Vec<&str> = line.split(' ').collect();

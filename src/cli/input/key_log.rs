@@ -72,12 +72,19 @@ pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
             connections(stats.connections_keys_wrong)
         ));
     }
-    let forgotten = keys.counts().forgotten;
-    if forgotten > 0 {
+    let counts = keys.counts();
+    if counts.forgotten > 0 {
         say::warning(format_args!(
             "too many secrets: the secrets of {} were dropped",
-            connections(forgotten)
+            connections(counts.forgotten)
         ));
+    }
+    match counts.malformed {
+        0 => {}
+        1 => say::warning("1 line of the secrets is damaged and was skipped"),
+        lines => say::warning(format_args!(
+            "{lines} lines of the secrets are damaged and were skipped"
+        )),
     }
 }
 
