@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         run(name, runs.parse().unwrap());
         return ExitCode::SUCCESS;
     }
-    let mut budget = Budget::read();
+    let mut budget = Budget::read(TOLERANCE);
     for scenario in &SCENARIOS {
         let [once, twice] = [1, 2].map(|runs| instructions(scenario, runs));
         let units = scenario.units(&(scenario.capture)());
@@ -44,6 +44,10 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     }
 }
+
+/// Hash seeds and the host's string functions differ, and a change elsewhere in the crate changes what the compiler inlines: that
+/// has moved `syns` by 5.4 %.
+const TOLERANCE: f64 = 0.07;
 
 /// Has the program run a scenario instead of measuring all of them.
 const RUN: &str = "run";
