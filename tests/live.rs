@@ -129,6 +129,36 @@ impl Server {
 }
 
 #[test]
+fn threads_that_share_an_interface_get_each_packet_once() {
+    const CONNECTIONS: usize = 8;
+    let directory = directory("live-fanout");
+    let Some(server) = Server::start(&directory, &[]) else {
+        return;
+    };
+    let filter = server.filter();
+    let mut packets = Vec::new();
+    for threads in ["1", "3"] {
+        let arguments = ["--format", "json", "-f", &filter, "--fanout", threads];
+        let Some(live) = Live::start(&arguments) else {
+            return;
+        };
+        let trusted = ["-tls1_2", "-verify_return_error", "-CAfile"];
+        for _ in 0..CONNECTIONS {
+            server.connect(&[&trusted[..], &[&server.certificate]].concat());
+            assert_eq!(live.event()["outcome"], "success");
+        }
+        live.signal("-TERM");
+        let (status, stdout, _) = live.end();
+        assert_eq!(status.code(), Some(0));
+        let stats: Value = serde_json::from_str(stdout.last().unwrap()).unwrap();
+        assert_eq!(stats["handshakes"], CONNECTIONS);
+        packets.push(stats["packets"].as_u64().unwrap());
+    }
+    // Acknowledgments differ from one connection to the next, but a packet that counted three times would not go unnoticed.
+    assert!(packets[1] < packets[0] * 3 / 2, "{packets:?}");
+}
+
+#[test]
 fn handshakes_are_reported_until_a_signal_ends_the_run() {
     for threads in ["1", "3"] {
         let directory = directory("live-signal");

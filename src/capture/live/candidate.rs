@@ -58,7 +58,7 @@ impl Candidate {
     fn of(device: Device) -> Self {
         let flags = device.flags;
         Self {
-            refusal: LiveInterface::open(&device.name, &LiveOptions::default()).err(),
+            refusal: LiveInterface::open_all(&device.name, &LiveOptions::default()).err(),
             description: device.desc,
             addresses: device
                 .addresses

@@ -1,5 +1,6 @@
 //! One interface, opened through libpcap.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::FdFlags;
 
 use super::PATIENCE;
+use super::fanout::Share;
 use super::queue::push;
+use super::source::now;
 use super::thread::{Device, Losses};
 use crate::capture::{CaptureError, LinkType, PacketBatch, PacketFilter};
 use crate::time::Timestamp;
@@ -63,45 +66,50 @@ pub(super) struct LiveInterface {
     name: Arc<str>,
     options: LiveOptions,
     link_type: LinkType,
+    /// Which of its packets the socket gets, if there are other sockets.
+    share: Share,
     /// `None` while the interface is gone.
-    capture: Option<Capture<Active>>,
+    capture: Option<Socket>,
     /// The kernel's counters when they were last read: they restart at zero with each opening, and wrap.
     counted: (u32, u32),
 }
 
+/// An open capture.
+struct Socket {
+    capture: Capture<Active>,
+    /// Packets from before are those of other sockets, too.
+    since: Timestamp,
+}
+
 impl LiveInterface {
-    /// Opens an interface.
+    /// Opens an interface, as often as it has capture threads: packets are spread over them.
     ///
     /// # Errors
     ///
     /// - [`CaptureError::Interface`] if packets cannot be captured on it.
     /// - [`CaptureError::NotPermitted`] if the process may not.
     /// - [`CaptureError::Filter`] if libpcap rejects the filter.
-    pub(super) fn open(name: &str, options: &LiveOptions) -> Result<Self, CaptureError> {
-        Self::open_share(name, options, 0)
-    }
-
-    /// Opens an interface for the share of one of its capture threads: see [`share`].
-    ///
-    /// # Errors
-    ///
-    /// As [`LiveInterface::open`].
-    pub(super) fn open_share(
-        name: &str,
-        options: &LiveOptions,
-        index: u32,
-    ) -> Result<Self, CaptureError> {
+    pub(super) fn open_all(name: &str, options: &LiveOptions) -> Result<Vec<Self>, CaptureError> {
         if let Some(expression) = &options.filter {
             PacketFilter::compile(expression)?; // errors name what the user wrote, not what is made of it
         }
+        let shares = Share::among(options.threads).into_iter();
+        shares
+            .map(|share| Self::open(name, options, share))
+            .collect()
+    }
+
+    /// The same for one thread.
+    fn open(name: &str, options: &LiveOptions, share: Share) -> Result<Self, CaptureError> {
         let mut options = options.clone();
-        options.filter = share(options.filter.as_deref(), index, options.threads);
-        let capture = activate(name, &options)?;
+        options.filter = share.filter(options.filter.as_deref());
+        let socket = activate(name, &options, &share)?;
         Ok(Self {
             name: name.into(),
             options,
-            link_type: link_type(&capture),
-            capture: Some(capture),
+            link_type: link_type(&socket.capture),
+            share,
+            capture: Some(socket),
             counted: (0, 0),
         })
     }
@@ -117,26 +125,28 @@ impl Device for LiveInterface {
     }
 
     fn wait(&mut self, patience: Duration) {
-        let Some(capture) = &self.capture else {
+        let Some(socket) = &self.capture else {
             return;
         };
-        let mut waited_for = [PollFd::new(capture, PollFlags::IN)];
+        let mut waited_for = [PollFd::new(&socket.capture, PollFlags::IN)];
         let patience = Timespec::try_from(patience).ok();
         let _ = poll(&mut waited_for, patience.as_ref()); // a signal ends it early: so be it
     }
 
     fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String> {
-        let capture = self.capture.as_mut().ok_or("closed")?;
+        let Socket { capture, since } = self.capture.as_mut().ok_or("closed")?;
         capture
             .dispatch(Some(count), |packet| {
-                let header = packet.header;
-                push(batch, timestamp(header), header.len, packet.data);
+                let time = timestamp(packet.header);
+                if time >= *since {
+                    push(batch, time, packet.header.len, packet.data);
+                }
             })
             .map_err(reason)
     }
 
     fn losses(&mut self) -> Losses {
-        let Some(Ok(now)) = self.capture.as_mut().map(Capture::stats) else {
+        let Some(Ok(now)) = self.capture.as_mut().map(|socket| socket.capture.stats()) else {
             return Losses::default();
         };
         let losses = Losses {
@@ -160,40 +170,18 @@ impl Device for LiveInterface {
     }
 
     fn reopen(&mut self) -> Result<(), String> {
-        let capture = activate(&self.name, &self.options).map_err(|error| error.to_string())?;
-        if link_type(&capture) != self.link_type {
+        let socket =
+            activate(&self.name, &self.options, &self.share).map_err(|error| error.to_string())?;
+        if link_type(&socket.capture) != self.link_type {
             return Err("it came back with another link layer".to_owned());
         }
         self.counted = (0, 0);
-        self.capture = Some(capture);
+        self.capture = Some(socket);
         Ok(())
     }
 }
 
-/// The filter for one of `threads` threads, each of which gets the packets of its share of the pairs of hosts.
-///
-/// So both directions of a connection, and fragments, come in order through one
-/// thread. Packets of neither IPv4 nor IPv6 are the first thread's. (The kernel's
-/// own fan-out would spread ports, too, but takes a socket option for which there
-/// is no safe interface.)
-fn share(filter: Option<&str>, index: u32, threads: u32) -> Option<String> {
-    if threads <= 1 {
-        return filter.map(str::to_owned);
-    }
-    let mut share = format!(
-        "(ip and (ip[12:4] + ip[16:4]) % {threads} = {index}) or \
-         (ip6 and (ip6[20:4] + ip6[36:4]) % {threads} = {index})"
-    );
-    if index == 0 {
-        share += " or (not ip and not ip6)";
-    }
-    Some(match filter {
-        Some(filter) if !filter.trim().is_empty() => format!("({filter}) and ({share})"),
-        _ => share,
-    })
-}
-
-fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, CaptureError> {
+fn activate(name: &str, options: &LiveOptions, share: &Share) -> Result<Socket, CaptureError> {
     let open = |is_promiscuous| {
         Capture::from_device(name)?
             .snaplen(clamped(options.snap_length))
@@ -210,13 +198,13 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
         opened => opened,
     };
     let mut capture = opened.map_err(|error| refusal(name, error))?;
+    let cannot = |what: &str, error: &dyn Display| CaptureError::Interface {
+        interface: name.into(),
+        reason: format!("cannot {what}: {error}"),
+    };
     // libpcap leaves its socket open in programs that this one starts, which could then read and send any packet.
-    rustix::io::fcntl_setfd(&capture, FdFlags::CLOEXEC).map_err(|error| {
-        CaptureError::Interface {
-            interface: name.into(),
-            reason: format!("cannot mark its socket close-on-exec: {error}"),
-        }
-    })?;
+    rustix::io::fcntl_setfd(&capture, FdFlags::CLOEXEC)
+        .map_err(|error| cannot("mark its socket close-on-exec", &error))?;
     if let Some(expression) = &options.filter {
         capture
             .filter(expression, true)
@@ -225,7 +213,14 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
                 reason: reason(error),
             })?;
     }
-    Ok(capture)
+    let is_shared = share
+        .join(&capture)
+        .map_err(|error| cannot("share its packets between threads", &error))?;
+    let since = match is_shared {
+        true => now(),
+        false => Timestamp::MIN,
+    };
+    Ok(Socket { capture, since })
 }
 
 /// The flag of an interface that somebody has set up (netdevice(7)).
@@ -268,52 +263,4 @@ fn link_type(capture: &Capture<Active>) -> LinkType {
 fn timestamp(header: &pcap::PacketHeader) -> Timestamp {
     let nanoseconds = Duration::from_nanos(u64::try_from(header.ts.tv_usec).unwrap_or(0));
     Timestamp::from_seconds(header.ts.tv_sec).saturating_add(nanoseconds)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::capture;
-    use crate::time::Timestamp;
-
-    /// Which of three threads get a packet between two hosts, by the last byte of their addresses.
-    fn takers(filter: Option<&str>, from: u8, to: u8) -> Vec<u32> {
-        let ip = [
-            0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, from, 10, 0, 0, to,
-        ];
-        let frame = [&[0; 12][..], &[0x08, 0x00], &ip, &[0; 20]].concat();
-        let takes = |index: &u32| {
-            let expression = share(filter, *index, 3).unwrap();
-            let mut filter = PacketFilter::compile(&expression).unwrap();
-            let mut batch = PacketBatch::default();
-            push(&mut batch, Timestamp::MIN, 54, &frame);
-            batch.interfaces = Arc::new([capture::Interface {
-                link_type: LinkType(1),
-                source: "test0".into(),
-                name: None,
-            }]);
-            filter.apply(&mut batch) == 0
-        };
-        (0..3).filter(takes).collect()
-    }
-
-    #[test]
-    fn each_pair_of_hosts_has_one_thread_in_both_directions() {
-        for to in 2..12 {
-            let there = takers(None, 1, to);
-            assert_eq!(there.len(), 1);
-            assert_eq!(there, takers(None, to, 1));
-        }
-        assert_ne!(takers(None, 1, 2), takers(None, 1, 3));
-    }
-
-    #[test]
-    fn shares_are_of_what_the_filter_lets_through() {
-        assert_eq!(takers(Some("tcp"), 1, 2).len(), 1);
-        assert!(takers(Some("udp or icmp"), 1, 2).is_empty());
-        assert_eq!(share(Some("tcp"), 0, 1).as_deref(), Some("tcp"));
-        assert_eq!(share(None, 0, 1), None);
-    }
 }

@@ -21,6 +21,7 @@
 
 mod candidate;
 mod device;
+mod fanout;
 mod queue;
 mod source;
 #[cfg(test)]

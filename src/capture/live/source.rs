@@ -35,14 +35,9 @@ impl LiveCapture {
     /// - [`CaptureError::NotPermitted`] if the process may not.
     /// - [`CaptureError::Filter`] if libpcap rejects the filter.
     pub fn open(interfaces: &[String], options: &LiveOptions) -> Result<Self, CaptureError> {
-        let open_all = |name: &String| {
-            let threads = 0..options.threads.max(1);
-            let open = |index| LiveInterface::open_share(name, options, index);
-            threads.map(open).collect::<Result<Vec<_>, _>>()
-        };
         let devices = interfaces
             .iter()
-            .map(open_all)
+            .map(|name| LiveInterface::open_all(name, options))
             .collect::<Result<Vec<_>, _>>()?;
         let first = devices.iter().filter_map(|devices| devices.first());
         let interfaces = first.map(|device| capture::Interface {
@@ -206,7 +201,7 @@ impl Drop for LiveSource {
 }
 
 /// What the system's clock says.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     now_less(Duration::ZERO)
 }
 

@@ -108,7 +108,7 @@ pub(crate) struct LiveArgs {
     /// Capture threads per interface, each with its own buffer
     ///
     /// Use more if one thread does not keep up and you have an idle core for each. The
-    /// kernel distributes packets by the addresses of both hosts.
+    /// kernel distributes packets by addresses and ports.
     #[arg(
         long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16),
         help_heading = "Input", env = "TLSCOPE_FANOUT"
