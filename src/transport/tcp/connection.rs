@@ -168,6 +168,13 @@ impl TcpConnection {
         self.halves.0.each_ref().map(|half| half.initial)
     }
 
+    /// Whether the opening shows where the stream of each direction begins.
+    #[must_use]
+    pub fn has_opening(&self) -> PerDirection<bool> {
+        let of = |half: &Half| half.numbers.has_opening();
+        PerDirection(self.halves.0.each_ref().map(of))
+    }
+
     /// The hop limit of each direction's first packet, as far as it is known.
     #[must_use]
     pub fn hop_limits(&self) -> PerDirection<Option<u8>> {
