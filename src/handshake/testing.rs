@@ -165,6 +165,17 @@ impl Script {
         })
     }
 
+    /// A FIN that was not captured: only what follows shows that it was sent.
+    pub(super) fn unseen_fin(self, side: Side) -> Self {
+        self.play(side, |at| Seen::Close {
+            how: Close::Fin,
+            at: Arrival {
+                acknowledged: None,
+                ..at
+            },
+        })
+    }
+
     pub(super) fn rst(self, side: Side) -> Self {
         self.play(side, |at| Seen::Close {
             how: Close::Rst,

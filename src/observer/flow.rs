@@ -39,8 +39,8 @@ pub(super) struct Flow {
     pub(super) retained: Option<RetainedPackets>,
     /// What was spoken before TLS, as counted, in units of [`CONVERSATION_UNIT`] bytes.
     conversation_units: u8,
-    /// Directions that began with something else than TLS.
-    is_plain: PerDirection<bool>,
+    /// With what each direction began, if that was no hello.
+    before: PerDirection<Before>,
     /// Whether TLS was refused and the client went on in plain text, which is to be reported.
     pub(super) is_downgraded: bool,
     /// Directions of which most segments need no look at what is behind the stage. Of an open handshake, those that it knows to be in
@@ -49,6 +49,24 @@ pub(super) struct Flow {
     has_shortcut: PerDirection<bool>,
     /// Whether, before TLS began, a segment has waited in vain: no more will.
     is_order_lost: bool,
+}
+
+/// With what a direction began, before a hello.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Before {
+    /// Nothing so far, or a hello.
+    #[default]
+    Nothing,
+    /// Something else than TLS.
+    Plain,
+    /// A record that is no hello: the capture began amid TLS, or the other direction is late.
+    Record,
+}
+
+impl Before {
+    fn is_any(self) -> bool {
+        self != Self::Nothing
+    }
 }
 
 /// How much is done for a flow.
@@ -185,7 +203,7 @@ impl Flow {
             suspects: None,
             retained: None,
             conversation_units: 0,
-            is_plain: PerDirection::default(),
+            before: PerDirection::default(),
             is_downgraded: false,
             has_shortcut: PerDirection::default(),
             is_order_lost: false,
@@ -409,7 +427,7 @@ impl Flow {
         let waits = self.waiting.is_some() || self.retained.is_some();
         for direction in Direction::BOTH {
             self.has_shortcut[direction] =
-                !waits && self.is_plain[direction] && self.tcp.is_in_order(direction);
+                !waits && self.before[direction].is_any() && self.tcp.is_in_order(direction);
         }
     }
 
@@ -455,7 +473,7 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) {
-        let is_in_use = matches!(self.stage, Stage::Done { .. }) || self.is_plain[direction];
+        let is_in_use = matches!(self.stage, Stage::Done { .. }) || self.before[direction].is_any();
         self.tcp.handle_header(direction, segment, time, is_in_use);
     }
 
@@ -781,11 +799,11 @@ impl Flow {
         context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
-        if self.is_plain[direction] {
+        if self.before[direction].is_any() {
             return self.watch_dialogue(direction, segment, at, context, budget);
         }
         if segment.wire_length == 0 {
-            if self.is_plain[direction.flip()] && self.tcp.is_holding() {
+            if self.before[direction.flip()].is_any() && self.tcp.is_holding() {
                 return self.watch_dialogue(direction, segment, at, context, budget);
             }
             return self.tcp.acknowledge(direction, segment);
@@ -804,7 +822,12 @@ impl Flow {
         let first = segment.payload.get(known as usize..).unwrap_or_default();
         match detect(first) {
             Detection::Other => {
-                self.is_plain[direction] = true;
+                let is_record = RecordHeader::read(first).is_ok();
+                self.before[direction] = if is_record {
+                    Before::Record
+                } else {
+                    Before::Plain
+                };
                 self.watch_dialogue(direction, segment, at, context, budget);
             }
             _ => self.begin(direction, segment, at, context, budget),
@@ -851,9 +874,10 @@ impl Flow {
         if is_over || is_held_too_much {
             return self.tcp.clear(direction, budget);
         }
-        let is_plain = self.is_plain;
+        let before = self.before;
         let is_in_view = self.tcp.in_view();
         let first_bytes = self.tcp.first_bytes();
+        let has_opening = self.tcp.has_opening();
         let stage = &mut self.stage;
         // Who sent the hello, and what it had acknowledged.
         let mut hello = None;
@@ -869,7 +893,7 @@ impl Flow {
                     DialogueStep::TlsBegan => 0,
                 };
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
-                open.note_directions(is_in_view, is_plain, first_bytes, at);
+                open.note_directions(is_in_view, before, (first_bytes, has_opening), at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
                 let Open {
                     connection,
@@ -898,7 +922,7 @@ impl Flow {
         }
         self.tcp.acknowledge(direction, segment);
         for way in Direction::BOTH {
-            if is_plain[way] {
+            if before[way].is_any() {
                 self.tcp.skip_overdue(way, at.time, budget, &mut deliver);
             }
         }
@@ -907,9 +931,15 @@ impl Flow {
         }
         if let Some((sender, acknowledged)) = hello {
             let peer = sender.flip();
-            let acknowledged = acknowledged.map(|offset| self.tcp.at(peer, offset));
+            // Where nothing of the peer's stream is known yet, the segment that brought the hello says where it goes on.
+            let is_unknown = sender == direction && !self.tcp.is_started(peer);
+            let acknowledged = acknowledged
+                .map(|offset| self.tcp.at(peer, offset))
+                .or_else(|| (is_unknown && segment.flags.ack).then_some(segment.acknowledgment));
             // The hello waited for plain text before it: what it acknowledges and is not in view yet is plain text, too.
-            self.is_plain[peer] |= acknowledged.is_some_and(|next| self.tcp.ahead(peer, next) > 0);
+            if acknowledged.is_some_and(|next| self.tcp.ahead(peer, next) > 0) {
+                self.before[peer] = Before::Plain;
+            }
             self.join_peer(sender, acknowledged, budget);
         }
     }
@@ -930,7 +960,8 @@ impl Flow {
         let mut open = Open::new(dialogue, at, context);
         let is_in_view = self.tcp.in_view();
         let first_bytes = self.tcp.first_bytes();
-        open.note_directions(is_in_view, self.is_plain, first_bytes, at);
+        let has_opening = self.tcp.has_opening();
+        open.note_directions(is_in_view, self.before, (first_bytes, has_opening), at);
         self.stage = Stage::Handshake(open);
         if !self.tcp.is_started(direction) {
             self.tcp.restart(direction, segment.first_byte(), budget);
@@ -949,11 +980,11 @@ impl Flow {
     ) {
         let peer = direction.flip();
         if let Some(next) = acknowledged
-            && (self.is_plain[peer] || !self.tcp.is_started(peer))
+            && (self.before[peer].is_any() || !self.tcp.is_started(peer))
         {
             self.tcp.restart(peer, next, budget);
         }
-        self.is_plain = PerDirection::default();
+        self.before = PerDirection::default();
         self.has_shortcut = self.tcp.in_view();
     }
 
@@ -1094,7 +1125,7 @@ impl Flow {
     }
 
     fn is_any_plain(&self) -> bool {
-        self.is_plain.iter().any(|is_plain| *is_plain)
+        self.before.iter().any(|before| before.is_any())
     }
 }
 
@@ -1152,22 +1183,27 @@ impl Open {
     }
 
     /// Tells the handshake what was seen of both directions before it began.
+    ///
+    /// Plain text counts as what a side said first only where the opening shows that it did, or where both sides spoke it: amid a
+    /// connection, any bytes look like plain text, and what follows them in a late direction came before them.
     fn note_directions(
         &mut self,
         is_in_view: PerDirection<bool>,
-        is_plain: PerDirection<bool>,
-        [forward, reverse]: [Option<SeqNumber>; 2],
+        before: PerDirection<Before>,
+        ([forward, reverse], has_opening): ([Option<SeqNumber>; 2], PerDirection<bool>),
         at: Arrival,
     ) {
         let first_bytes = PerDirection([forward, reverse]);
+        let is_dialogue = before.iter().all(|before| *before == Before::Plain);
         for direction in Direction::BOTH {
             if is_in_view[direction] {
                 self.connection.note_packet(direction, at);
             }
-            if is_plain[direction] {
-                self.connection.note_plain(direction);
-            } else if first_bytes[direction].is_none() {
-                self.connection.note_unseen_beginning(direction);
+            let is_first = has_opening[direction] || is_dialogue;
+            match before[direction] {
+                Before::Plain if is_first => self.connection.note_plain(direction),
+                Before::Nothing if first_bytes[direction].is_some() => {}
+                _ => self.connection.note_unseen_beginning(direction),
             }
         }
     }

@@ -518,6 +518,15 @@ impl Transcript {
         }
     }
 
+    /// Whether both sides have closed, and nothing shows which of them was first: neither FIN was captured, and what was
+    /// acknowledged says only that they were sent.
+    pub(super) fn is_order_of_closes_unknown(&self) -> bool {
+        self.peers.iter().all(|peer| {
+            let first = peer.closing.first();
+            first.is_some_and(|(how, at)| how == Close::Fin && at.acknowledged.is_none())
+        })
+    }
+
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
     pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
         let Some((how, close)) = self.peers[alert.sender.flip()].closing.first() else {

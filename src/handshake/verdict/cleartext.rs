@@ -177,15 +177,23 @@ fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     is_plain.then_some(has_banner && !server.is_not_tls)
 }
 
-/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or a hello that can be read.
+/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, a hello that can be read, or who closed first.
 pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
     let mut peers = transcript.peers();
     let lacks_bytes = peers.any(|peer| !peer.is_in_view || peer.gap_bytes > 0 || peer.is_not_tls);
     lacks_bytes
         || may_lack_banner(transcript)
+        || transcript.is_order_of_closes_unknown()
         || transcript.is_truncated()
         || transcript.client_hello().is_none()
+        || lacks_server_hello(transcript)
         || transcript.has_unreadable_hello() && !transcript.is_proven_old()
+}
+
+/// Whether the server has sent application data, and the capture lacks the ServerHello that came before.
+fn lacks_server_hello(transcript: &Transcript) -> bool {
+    let server = transcript.peer(Side::Server);
+    server.application_data.is_some() && !transcript.is_past_server_hello()
 }
 
 /// Whether the capture begins with the ClientHello, which was not answered: what the server said before it is not known, and may be
@@ -462,6 +470,27 @@ mod tests {
                 .verdict(),
             "failure observed: protocol_mismatch by server"
         );
+    }
+
+    #[test]
+    fn closes_that_were_not_captured_do_not_say_who_gave_up() {
+        let unseen = |first: Side| tls12().unseen_fin(first);
+        for first in [CLIENT, SERVER] {
+            let both = unseen(first).unseen_fin(first.peer());
+            assert_eq!(both.verdict(), "unknown observed");
+            // The other one acknowledges it.
+            let closed = format!("failure observed: connection_closed by {first}");
+            assert_eq!(unseen(first).fin(first.peer()).verdict(), closed);
+        }
+    }
+
+    #[test]
+    fn data_of_a_server_show_that_its_hello_was_not_captured() {
+        let hello = || connection().client_hello(|_| {});
+        let closed = "failure observed: connection_closed by server";
+        assert_eq!(hello().fin(SERVER).verdict(), closed);
+        let answered = hello().data_12(SERVER, 100).fin(SERVER);
+        assert_eq!(answered.verdict(), "unknown observed");
     }
 
     #[test]

@@ -237,7 +237,9 @@ fn failure_for(
 mod tests {
     use super::*;
     use crate::error_type::ErrorType;
-    use crate::handshake::testing::{CLIENT, SERVER, finding, full, one_sided, resuming};
+    use crate::handshake::testing::{
+        CLIENT, SERVER, connection, finding, full, one_sided, resuming,
+    };
     use crate::tls::AlertDescription;
 
     #[test]
@@ -274,6 +276,18 @@ mod tests {
         let one_sided = one_sided().client_hello(|_| {}).server_hello_13(|_| {});
         assert_eq!(silence(one_sided), "unknown observed");
         assert_eq!(full().server_flight().verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn what_a_client_had_sent_before_is_not_known_without_its_hello() {
+        let unseen = || connection().server_hello_13(|_| {}).server_flight();
+        assert_eq!(unseen().rst(CLIENT).verdict(), "unknown observed");
+        assert_eq!(unseen().rst(SERVER).verdict(), "unknown observed");
+        let refused = unseen().client_records(&[19]);
+        assert_eq!(
+            refused.verdict(),
+            "failure C3: client_rejected_server by client"
+        );
     }
 
     #[test]

@@ -168,6 +168,13 @@ impl TcpConnection {
         self.halves.0.each_ref().map(|half| half.initial)
     }
 
+    /// Whether the opening shows where the stream of each direction begins.
+    #[must_use]
+    pub fn has_opening(&self) -> PerDirection<bool> {
+        let of = |half: &Half| half.numbers.has_opening();
+        PerDirection(self.halves.0.each_ref().map(of))
+    }
+
     /// The hop limit of each direction's first packet, as far as it is known.
     #[must_use]
     pub fn hop_limits(&self) -> PerDirection<Option<u8>> {
@@ -547,6 +554,15 @@ impl TcpConnection {
     pub fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         segment.flags.ack && self.lacks(direction.flip(), segment.acknowledgment)
             || segment.flags.rst && self.lacks(direction, segment.sequence)
+            || self.is_ahead_of_peer(direction, segment)
+    }
+
+    /// Whether a segment lies ahead in its own direction, and nothing of the other one is known yet: what precedes it will say
+    /// where that begins, and then whether it acknowledges something that has not been captured.
+    fn is_ahead_of_peer(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let peer = &self.halves[direction.flip()];
+        let is_open = !peer.assembler.is_started() && !peer.is_absent;
+        is_open && segment.flags.ack && self.ahead(direction, segment.first_byte()) > 0
     }
 
     /// Whether something of `direction` before `end` has not been delivered and may yet be captured.
@@ -660,14 +676,24 @@ impl TcpConnection {
     ) {
         let at = self.arrival(direction, segment, at);
         self.acknowledge(direction, segment);
-        for direction in [direction, direction.flip()] {
+        let sender = direction;
+        for direction in [sender, sender.flip()] {
             self.skip_overdue(direction, at.time, budget, deliver);
             let half = &self.halves[direction];
             let is_all_there = |fin: SeqNumber| {
                 !half.assembler.is_started() || half.assembler.next().since(fin) >= 0
             };
-            if half.is_fin_due && half.fin.is_some_and(is_all_there) {
-                deliver(direction, Delivery::Fin(at));
+            if let Some(fin) = half.fin.filter(|fin| half.is_fin_due && is_all_there(*fin)) {
+                // What this segment acknowledges says nothing of a FIN that came before.
+                let is_own = segment.flags.fin && direction == sender;
+                let earlier = || Arrival {
+                    end: half.assembler.offset(fin.after(1)),
+                    ..Arrival::new(at.time, at.packet)
+                };
+                deliver(
+                    direction,
+                    Delivery::Fin(if is_own { at } else { earlier() }),
+                );
             }
         }
         if segment.flags.rst {
@@ -883,7 +909,12 @@ impl TcpConnection {
     /// Takes what empty segments show to be missing, now that no more segments will come.
     pub fn settle_announced(&mut self, states: &mut PerDirection<DeliveryState>) {
         for direction in Direction::BOTH {
-            let assembler = &mut self.halves[direction].assembler;
+            let half = &mut self.halves[direction];
+            let assembler = &mut half.assembler;
+            if half.numbers.is_known() && assembler.is_started() {
+                // Some were captured before the state was kept.
+                states[direction].announce(assembler.offset(half.numbers.reach()));
+            }
             if let Some(end) = states[direction].announced() {
                 states[direction].note_unseen(end);
                 assembler.acknowledge(assembler.sequence(end));
@@ -1099,6 +1130,45 @@ mod tests {
         assert!(!fixture.connection.is_closed());
         fixture.take(SERVER, fin(segment(501, 104, b"")));
         assert!(fixture.connection.is_closed());
+    }
+
+    #[test]
+    fn a_fin_is_not_delivered_with_what_its_peer_acknowledged() {
+        let mut fixture = Fixture::opened();
+        let fin = |segment| with(segment, |flags| flags.fin = true);
+        fixture.take(CLIENT, segment(101, 501, b"hello"));
+        fixture.take(CLIENT, fin(segment(106, 501, b"")));
+        fixture.packets += 1;
+        let at = Arrival::new(Timestamp::default(), fixture.packets);
+        let mut fins = Vec::new();
+        let answer = segment(501, 107, b"");
+        fixture.connection.settle(
+            SERVER,
+            &answer,
+            at,
+            &mut fixture.budget,
+            &mut |sender, delivery| {
+                if let Delivery::Fin(at) = delivery {
+                    fins.push((sender, at.end, at.acknowledged));
+                }
+            },
+        );
+        assert_eq!(fins, [(CLIENT, 6, None)]);
+    }
+
+    #[test]
+    fn a_segment_ahead_waits_until_something_of_the_other_direction_is_known() {
+        let mut connection = TcpConnection::new();
+        let time = Timestamp::default();
+        connection.handle_header(CLIENT, &syn(100), time, false);
+        connection.note_turn(CLIENT, &syn(100));
+        let [next, ahead] = [101, 106].map(|number| segment(number, 501, b"x"));
+        assert!(!connection.must_wait(CLIENT, &next));
+        assert!(connection.must_wait(CLIENT, &ahead));
+        connection.note_absent(SERVER);
+        assert!(!connection.must_wait(CLIENT, &ahead));
+        let fixture = Fixture::opened();
+        assert!(!fixture.connection.must_wait(CLIENT, &ahead));
     }
 
     #[test]

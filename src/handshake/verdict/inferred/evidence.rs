@@ -421,7 +421,7 @@ impl<'t> ShapeEvidence<'t> {
             && is_before_clients_close
             && self.server_sent_one_record()
             && close.what == Observed::Fin
-            && close.had_received(goodbye.stream_end) != Some(false)
+            && close.had_received(goodbye.stream_end) == Some(true)
             && !self.transcript.peer(SERVER).closing.has_reset()
             && self.may_be_answer(&goodbye, &close)
     }
@@ -487,9 +487,15 @@ impl<'t> ShapeEvidence<'t> {
 
     /// Whether there was time for an answer. A relay acknowledges what it takes, and closes by itself: then an answer seems to
     /// come long before it can.
+    ///
+    /// How far the server is shows in the answer to the ClientHello, if that is in view, and in its first sign after the Finished.
     fn may_be_answer(&self, action: &Observation, answer: &Observation) -> bool {
         let waited = answer.time.checked_since(action.end).unwrap_or_default();
-        self.round_trip < NEAR || 4 * waited >= self.round_trip
+        let far = self
+            .round_trip
+            .max(self.server_sign_after().unwrap_or_default());
+        let is_known = self.transcript.client_hello().is_some();
+        is_known && (far < NEAR || 4 * waited >= far)
     }
 
     /// Whether the client can answer no more: closed, reset, or silent.

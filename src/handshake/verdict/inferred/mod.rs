@@ -77,15 +77,22 @@ impl Inferred {
 /// Applies the rules; `end` is why no more will come, `None` while the connection is open.
 ///
 /// Nothing is inferred from a client's flight with a gap, or with one behind it: the missing bytes may be the record that
-/// decides. One that ends before that flight does not change that the server accepted it.
+/// decides. One that ends before that flight does not change that the server accepted it. Nor is anything inferred from records
+/// whose order is not known, since nothing shows what their sender had acknowledged, or from a close where the ClientHello was not
+/// captured: what else the client had sent is not known.
 pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
     let mut observations = transcript.observations().iter();
     let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
     if transcript.has_late_gap() || transcript.has_gap() && !has_answered {
         return None;
     }
+    let mut records = transcript.observations().iter();
+    let is_order_unknown =
+        records.any(|seen| seen.record().is_some() && seen.acknowledged.is_none());
     let evidence = ShapeEvidence::new(transcript, end).with_clocks_aligned();
-    let has_ended = end.is_some() && transcript.first_close().is_some();
+    let has_ended = end.is_some()
+        && transcript.first_close().is_some()
+        && !transcript.is_order_of_closes_unknown();
     let rule = RULES
         .iter()
         .find(|rule| (rule.when == When::Open || has_ended) && (rule.fits)(&evidence))?;
@@ -94,6 +101,11 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
         Claim::Success | Claim::Failure(_, Reason::Alert)
     );
     if transcript.has_gap() && !is_certain {
+        return None;
+    }
+    let is_closed = matches!(rule.claim, Claim::Failure(_, Reason::Closed));
+    let is_said = matches!(rule.claim, Claim::Failure(_, Reason::Alert));
+    if is_closed && transcript.client_hello().is_none() || is_order_unknown && !is_said {
         return None;
     }
     Some(Inferred {

@@ -987,6 +987,27 @@ mod tests {
     }
 
     #[test]
+    fn a_close_that_comes_sooner_than_an_answer_can_is_not_one() {
+        let refused = |script: Script| {
+            let answered = script.server_records(&[19]).client_records(&[19]);
+            answered.fin(SERVER).fin(CLIENT)
+        };
+        let asked = || with_certificate().client_records(&[100]);
+        assert_eq!(decides(&refused(asked())), Some("P5c"));
+        // The first sign shows how far the server is.
+        assert_eq!(decides(&refused(asked().wait(60))), Some("P1g"));
+        // Without the hello, how far it is shows nowhere.
+        let unseen = connection().in_view(CLIENT).server_hello_13(|_| {});
+        let unseen = unseen.server_flight_with_request();
+        let unseen = unseen.client_records(&[900, 281, 53, 100]);
+        assert_ne!(decides(&refused(unseen)), Some("P5c"));
+        // A FIN that was not captured may have been sent long before.
+        let goodbye = asked().server_records(&[19]).client_records(&[19]);
+        let closed = goodbye.unseen_fin(SERVER).fin(CLIENT);
+        assert_eq!(decides(&closed), Some("P1g"));
+    }
+
+    #[test]
     fn nothing_is_inferred_from_a_flight_with_a_gap() {
         for case in CASES {
             let with_gap = (case.fits)().gap(SERVER);
