@@ -370,20 +370,27 @@ pub(super) struct DatagramTable {
     pub(super) open: OpenHandshakes,
     /// Bytes that handshakes and retained packets take.
     allocated: usize,
-    /// Bytes that they may take.
-    limit: usize,
+    /// Bytes that it may take in addition to what it takes, as last known.
+    room: usize,
 }
+
+/// Shares of a shard's memory for UDP that the entries of its table may take, if nothing else needs them: an eighth of the memory
+/// of all flows.
+const MOST_SHARES: usize = 32;
+
+/// Places in a map that are not given back.
+const SMALL_MAP: usize = 1 << 10;
 
 /// How long a conversation is followed without a packet in which no handshake is open.
 const DONE_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl DatagramTable {
-    /// A table that takes at most `limit` bytes of memory, half of them for its entries. A handshake without progress is
-    /// reported after `handshake_timeout`.
-    pub(super) fn new(limit: usize, handshake_timeout: Duration) -> Self {
+    /// A table that may take `share` bytes of memory, and more while there is room ([`DatagramTable::note_room`]). A handshake
+    /// without progress is reported after `handshake_timeout`.
+    pub(super) fn new(share: usize, handshake_timeout: Duration) -> Self {
         let mut limits = [handshake_timeout; LIFETIMES];
         limits[Lifetime::Established as usize] = DONE_TIMEOUT;
-        let most = limit / 2 / FlowTable::<Datagrams>::BYTES_PER_FLOW;
+        let most = share * MOST_SHARES / FlowTable::<Datagrams>::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(most, limits),
             by_id: HashMap::new(),
@@ -392,7 +399,7 @@ impl DatagramTable {
             guesses: GuessBudget::default(),
             open: OpenHandshakes::default(),
             allocated: 0,
-            limit: limit / 2,
+            room: share,
         }
     }
 
@@ -407,6 +414,27 @@ impl DatagramTable {
             + self.allocated
             + self.by_id.capacity() * (size_of::<(ConnectionId, FlowKey)>() + 1)
             + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
+    }
+
+    /// Notes how many bytes it may take in addition to what it takes now.
+    pub(super) const fn note_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// Whether the next conversation makes the table larger: then it has to be known how much room there is.
+    pub(super) const fn is_about_to_grow(&self) -> bool {
+        self.flows.growth() > 0
+    }
+
+    /// Gives back what a flood has left.
+    pub(super) fn shrink(&mut self) {
+        self.flows.shrink();
+        if self.by_id.capacity() > SMALL_MAP.max(4 * self.by_id.len()) {
+            self.by_id.shrink_to(2 * self.by_id.len());
+        }
+        if self.moved.capacity() > SMALL_MAP.max(4 * self.moved.len()) {
+            self.moved.shrink_to(2 * self.moved.len());
+        }
     }
 
     /// Takes a datagram of a flow.
@@ -510,7 +538,6 @@ impl DatagramTable {
             self.give_back(index);
         }
         self.flows.touch(index, self.lifetime(index), at.time);
-        self.make_room(index, at.time, conclusion, output);
     }
 
     /// Takes an ICMP error about a datagram of a flow, which goes up or down; packets are retained if the run `retains` them.
@@ -569,7 +596,8 @@ impl DatagramTable {
         output: &mut ShardOutput<'_>,
     ) -> FlowIndex {
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
-        if self.flows.is_full()
+        let has_room = !self.flows.is_full() && self.flows.growth() <= self.room;
+        if !has_room
             && let Some(oldest) = self.flows.evict(at.time)
         {
             conclusion.stats.connections_evicted += 1;
@@ -748,29 +776,28 @@ impl DatagramTable {
         }
     }
 
-    /// Reports handshakes as they stand while there is no room for all, those with least of an answer first; `newest` was fed
-    /// last.
-    fn make_room(
+    /// Gives up what is cheapest to lose while there is no room for all: a handshake is reported as it stands, those with least of an
+    /// answer first, and then conversations are forgotten.
+    pub(super) fn give_up_one(
         &mut self,
-        newest: FlowIndex,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        while self.allocated > self.limit {
-            let index = self.flows.least_answered(now, Datagrams::is_large);
-            let index = index.unwrap_or(newest);
-            self.conclude(index, End::Evicted, now, conclusion, output);
-            let has_others = self
-                .flows
-                .get(index)
-                .is_some_and(|flow| flow.open.is_some());
-            if !has_others {
-                self.flows.touch(index, Lifetime::Opening, now);
+        let Some(index) = self.flows.least_answered(now, Datagrams::is_large) else {
+            if let Some(oldest) = self.flows.evict(now) {
+                conclusion.stats.connections_evicted += 1;
+                self.remove(oldest, End::Evicted, now, conclusion, output);
             }
-            if index == newest {
-                return;
-            }
+            return;
+        };
+        self.conclude(index, End::Evicted, now, conclusion, output);
+        let has_others = self
+            .flows
+            .get(index)
+            .is_some_and(|flow| flow.open.is_some());
+        if !has_others {
+            self.flows.touch(index, Lifetime::Opening, now);
         }
     }
 
@@ -865,7 +892,7 @@ impl DatagramTable {
     /// Remembers the ids of a connection that is reported, if there is room: they keep its packets apart from those of others
     /// between the same ports.
     fn remember(&mut self, index: FlowIndex, ids: Option<&KnownIds>) {
-        let has_room = self.allocated < self.limit / 2;
+        let has_room = self.allocated < self.room;
         let Some(ids) = ids.filter(|_| has_room) else {
             return;
         };

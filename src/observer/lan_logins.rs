@@ -59,8 +59,6 @@ pub(super) struct LanLogins {
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
-    /// Bytes that these may take.
-    limit: usize,
     timeout: Duration,
 }
 
@@ -77,14 +75,12 @@ struct LanLogin {
 }
 
 impl LanLogins {
-    /// No logins; their handshakes together may take `limit` bytes. A login without progress is reported after `timeout`, or
-    /// when authenticators have forgotten it.
-    pub(super) fn new(limit: usize, timeout: Option<Duration>) -> Self {
+    /// No logins. A login without progress is reported after `timeout`, or when authenticators have forgotten it.
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
         Self {
             logins: HashMap::new(),
             open: OpenHandshakes::default(),
             held: 0,
-            limit,
             timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
         }
     }
@@ -176,9 +172,7 @@ impl LanLogins {
         let result = match eap.code {
             EapCode::Success => EapResult::Accept,
             EapCode::Failure => EapResult::Reject,
-            EapCode::Request | EapCode::Response => {
-                return self.make_room(now, conclusion, output);
-            }
+            EapCode::Request | EapCode::Response => return,
         };
         let ended = self.logins.get_mut(&key);
         let ended = ended.filter(|known| known.may_end_at(eap.identifier));
@@ -413,14 +407,14 @@ impl LanLogins {
         oldest.map(|(key, _)| *key)
     }
 
-    fn make_room(
+    /// Forgets the quietest login, while there is no room for all.
+    pub(super) fn give_up_one(
         &mut self,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        while self.held > self.limit
-            && let Some(oldest) = self.oldest()
+        if let Some(oldest) = self.oldest()
         {
             conclusion.stats.logins_evicted += 1;
             self.remove(oldest, End::Evicted, now, conclusion, output);
