@@ -161,13 +161,30 @@ struct SharedPorts {
     /// Connections whose handshakes are open in addition to the one at hand.
     #[expect(clippy::vec_box, reason = "they change places with the one at hand")]
     others: Vec<Box<Open>>,
-    /// The ids of connections that were reported, oldest first: their packets belong to no other.
-    reported: Vec<KnownIds>,
+    /// Connections that were reported, oldest first: their packets belong to no other.
+    reported: Vec<ReportedConnection>,
     /// The flow that the client has moved to.
     moved_to: Option<FlowKey>,
     /// Bytes of memory that it takes, as last counted.
     counted: usize,
 }
+
+/// A connection over QUIC that was reported.
+#[derive(Debug)]
+struct ReportedConnection {
+    ids: KnownIds,
+    /// Its latest packet that showed one of these ids.
+    last: Timestamp,
+    source: Arc<str>,
+}
+
+/// How long a connection over QUIC has been quiet to which a packet with an id that nobody knows does not belong, if another
+/// connection between the same ports has spoken since.
+///
+/// A client gets other ids once its handshake is complete (RFC 9000 §5.1.1), and those are encrypted. Two connections that use the same ports
+/// one after the other (a program with a fixed port, captures that are read together) differ in time: one is silent while the other
+/// completes its handshake, which takes a few round trips.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Open handshakes over QUIC between two ports, in addition to the one at hand. Programs have one connection to a server, or a
 /// few: the oldest is reported as it stands when there are more.
@@ -179,11 +196,52 @@ const MAX_REPORTED: usize = 4;
 impl SharedPorts {
     /// Bytes of memory that it takes, without open handshakes, which are counted one by one.
     fn allocated(&self) -> usize {
-        let ids: usize = self.reported.iter().map(KnownIds::allocated).sum();
+        let ids = self.reported.iter().map(|known| known.ids.allocated());
+        let ids: usize = ids.sum();
         boxed::<Self>()
-            + self.reported.capacity() * size_of::<KnownIds>()
+            + self.reported.capacity() * size_of::<ReportedConnection>()
             + self.others.capacity() * size_of::<Box<Open>>()
             + ids
+    }
+}
+
+impl SharedPorts {
+    /// Finds the connection that has got an id which nobody knows, among those that were not quiet, and makes it the one at hand.
+    /// False if it is none with an open handshake, or if nothing says which: then each of them may lack this packet.
+    fn claim_unknown(&mut self, open: &mut Box<Open>, source: &Arc<str>, now: Timestamp) -> bool {
+        let is_lively = |last: Timestamp| now.checked_since(last).is_none_or(|quiet| quiet < QUIET);
+        let connections = || {
+            let reported = self.reported.iter().map(|known| (known.last, &known.source));
+            let open = self.others.iter().chain([&*open]);
+            reported.chain(open.map(|open| (open.tracker.last_packet().time, &open.source)))
+        };
+        // Captures that are read together may have the same ports at the same time.
+        let is_of_source = connections().any(|(last, other)| is_lively(last) && other == source);
+        let may_own = |last, other: &Arc<str>| is_lively(last) && (!is_of_source || other == source);
+        let owners = connections().filter(|(last, other)| may_own(*last, other));
+        let (owners, is_any_lively) = match owners.count() {
+            0 => (connections().count(), false),
+            count => (count, true),
+        };
+        let may_own = |open: &Open| {
+            !is_any_lively || may_own(open.tracker.last_packet().time, &open.source)
+        };
+        if owners > 1 {
+            let all = self.others.iter_mut().chain([open]);
+            for open in all.filter(|open| may_own(open)) {
+                open.tracker.note_truncated();
+            }
+            return false;
+        }
+        if may_own(open) {
+            return true;
+        }
+        let other = self.others.iter_mut().find(|other| may_own(other));
+        let is_found = other.is_some();
+        if let Some(other) = other {
+            std::mem::swap(open, other);
+        }
+        is_found
     }
 }
 
@@ -198,7 +256,13 @@ impl Datagrams {
     /// Makes the connection that a datagram belongs to the one at hand; false if it belongs to none with an open handshake.
     ///
     /// `begins` says whether the datagram may begin another one.
-    fn claim(&mut self, direction: Direction, payload: &[u8], begins: bool) -> bool {
+    fn claim(
+        &mut self,
+        direction: Direction,
+        packet: &DatagramPacket<'_>,
+        begins: bool,
+    ) -> bool {
+        let (payload, now) = (packet.payload, packet.record.timestamp);
         let Some(shared) = &mut self.shared else {
             return true; // there was no other
         };
@@ -212,11 +276,10 @@ impl Datagrams {
                 return true;
             }
         }
-        if shared
-            .reported
-            .iter()
-            .any(|ids| ids.own(direction, payload))
-        {
+        let reported = shared.reported.iter_mut();
+        let mut owners = reported.filter(|known| known.ids.own(direction, payload));
+        if let Some(owner) = owners.next() {
+            owner.last = owner.last.max(now);
             return false;
         }
         let Some(open) = &mut self.open else {
@@ -226,12 +289,10 @@ impl Datagrams {
         if begins || open.tracker.connection_ids().is_none_or(has_no_ids) {
             return true;
         }
-        // A connection has got other ids, and nothing says which: each may lack this packet.
-        if payload.first().is_some_and(|first| first & LONG == 0) {
-            let all = shared.others.iter_mut().chain([open]);
-            all.for_each(|open| open.tracker.note_truncated());
+        if payload.first().is_none_or(|first| first & LONG != 0) {
+            return false;
         }
-        false
+        shared.claim_unknown(open, &packet.interface.source, now)
     }
 
     /// The place of the client's packets of QUIC in the order of the flow's endpoints.
@@ -468,7 +529,7 @@ impl DatagramTable {
             && let Some(flow) = self.flows.get_mut(index)
         {
             let direction = Direction::of(goes_up, flow.first_went_up);
-            if !flow.claim(direction, packet.payload, beginning.is_some()) {
+            if !flow.claim(direction, packet, beginning.is_some()) {
                 if flow.open.is_none() {
                     self.flows.touch(index, Lifetime::Established, at.time);
                 }
@@ -891,8 +952,9 @@ impl DatagramTable {
 
     /// Remembers the ids of a connection that is reported, if there is room: they keep its packets apart from those of others
     /// between the same ports.
-    fn remember(&mut self, index: FlowIndex, ids: Option<&KnownIds>) {
+    fn remember(&mut self, index: FlowIndex, source: Arc<str>, tracker: &Tracker) {
         let has_room = self.allocated < self.room;
+        let ids = tracker.connection_ids();
         let Some(ids) = ids.filter(|_| has_room) else {
             return;
         };
@@ -903,7 +965,11 @@ impl DatagramTable {
         if shared.reported.len() >= MAX_REPORTED {
             shared.reported.remove(0);
         }
-        shared.reported.push(ids.clone());
+        shared.reported.push(ReportedConnection {
+            ids: ids.clone(),
+            last: tracker.last_packet().time,
+            source,
+        });
         self.count_shared(index);
     }
 
@@ -947,6 +1013,7 @@ impl DatagramTable {
             output.losses.judge(end, &open.source, last, now)
         };
         let (forward, reverse) = key.ends(first_went_up);
+        let source = Arc::clone(&open.source);
         let [client_random, server_random] = open.tracker.randoms();
         let concluded = Concluded {
             end,
@@ -973,7 +1040,7 @@ impl DatagramTable {
             retained,
         };
         conclusion.report(&mut open.tracker, concluded, output);
-        self.remember(index, open.tracker.connection_ids());
+        self.remember(index, source, &open.tracker);
     }
 }
 
