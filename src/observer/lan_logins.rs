@@ -8,8 +8,11 @@
 //! tells who answers whom.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use crate::capture::{Interface, PacketRecord};
 use crate::decode::Layers;
@@ -21,7 +24,7 @@ use crate::time::Timestamp;
 use crate::transport::eap::{EapCode, EapMethod, EapPacket};
 
 use super::conclusion::Conclusion;
-use super::logins::{LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
+use super::logins::{COPY, LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
 use super::open_handshakes::OpenHandshakes;
 use super::shard::ShardOutput;
 
@@ -59,6 +62,7 @@ pub(super) struct LanLogins {
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
+    hasher: RandomState,
     timeout: Duration,
 }
 
@@ -72,6 +76,26 @@ struct LanLogin {
     response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
+    /// Digests of the latest packets, and when they came.
+    recent: [(u64, Timestamp); RECENT],
+}
+
+/// Packets that are compared with a new one, since mirrored ports show packets twice, and the copies may come after later ones.
+const RECENT: usize = 8;
+
+impl LanLogin {
+    /// Whether the same bytes came a moment ago: a login has no two packets of the same identifier and content in so short a time.
+    fn is_copy(&mut self, digest: u64, now: Timestamp) -> bool {
+        let is_same = |(known, time): &(u64, Timestamp)| {
+            *known == digest && now.checked_since(*time).is_some_and(|since| since < COPY)
+        };
+        if self.recent.iter().any(is_same) {
+            return true;
+        }
+        self.recent.rotate_right(1);
+        self.recent[0] = (digest, now);
+        false
+    }
 }
 
 impl LanLogins {
@@ -81,6 +105,7 @@ impl LanLogins {
             logins: HashMap::new(),
             open: OpenHandshakes::default(),
             held: 0,
+            hasher: RandomState::default(),
             timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
         }
     }
@@ -127,7 +152,8 @@ impl LanLogins {
             return;
         };
         known.last = known.last.max(now);
-        if known.login.is_over {
+        let digest = self.hasher.hash_one((source, packet.frame.body));
+        if known.login.is_over || known.is_copy(digest, now) {
             return;
         }
         let sender = match eap.code {
@@ -364,6 +390,7 @@ impl LanLogins {
             request: None,
             response: None,
             station: None,
+            recent: Default::default(),
         };
         self.logins.insert(key, known);
         key

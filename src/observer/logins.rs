@@ -17,7 +17,7 @@ use crate::handshake::{Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::transport::eap::{self, EapDelivery, EapExchange, EapPacket};
-use crate::transport::radius::{Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket};
+use crate::transport::radius::{Answered, Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket};
 use crate::transport::tcp::{Arrival, Chunk, RoundTrips};
 
 use super::Config;
@@ -36,7 +36,7 @@ const BYTES_PER_LOGIN: usize = 1 << 10;
 /// How long a login is waited for without a packet: servers forget it before, FreeRADIUS and hostapd after 60 s.
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// Copies of a packet within this time are one packet captured twice: access servers repeat a request after a second or more.
-const COPY: Duration = Duration::from_millis(100);
+pub(super) const COPY: Duration = Duration::from_millis(100);
 
 /// A packet of RADIUS, with what its headers say.
 #[derive(Debug)]
@@ -300,11 +300,23 @@ impl Logins {
         eap: Option<&EapPacket<'_>>,
         conclusion: &mut Conclusion<'_>,
     ) -> Option<usize> {
-        let place = self
+        let answered = self
             .radius
             .answered(&packet.hop, &packet.radius, packet.time());
-        conclusion.stats.logins_unmatched += u64::from(place.is_none() && eap.is_some());
-        place
+        match answered {
+            Answered::News(place) => Some(place),
+            Answered::Repeated(place) => {
+                let login = self.radius.get_mut(place)?;
+                let before = login.allocated();
+                login.retain(&packet.step(eap), conclusion.config);
+                self.held = self.held + login.allocated() - before;
+                None
+            }
+            Answered::Unknown => {
+                conclusion.stats.logins_unmatched += u64::from(eap.is_some());
+                None
+            }
+        }
     }
 
     /// Reports the handshake if the packet ends the login.
