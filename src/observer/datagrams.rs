@@ -13,11 +13,12 @@ use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey, PerDirection};
 use crate::framing::Payload;
-use crate::framing::dtls::{dtls_in, opening};
+use crate::framing::dtls::{Opening, dtls_in, opening};
 use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
+use crate::tls::HandshakeType;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
@@ -107,19 +108,22 @@ impl<'p> DatagramPacket<'p> {
     }
 
     /// What it may begin.
-    fn beginning(&self) -> Option<Beginning> {
+    fn beginning(&self) -> Option<Beginning<'p>> {
         let FirstLook::MayBegin(protocol) = FirstLook::at(self.payload) else {
             return None;
         };
         let mut hello = None;
         if protocol == Protocol::Dtls {
             let Payload { captured, missing } = self.content(protocol);
-            let random = opening(captured, missing)?.client_random;
-            hello = random
-                .and_then(|random| random.first_chunk().map(|part| u64::from_be_bytes(*part)));
+            hello = Some(opening(captured, missing)?);
         }
         Some(Beginning { protocol, hello })
     }
+}
+
+/// Part of a random, which tells hellos apart.
+fn part_of([a, b, c, d, e, f, g, h, ..]: [u8; 32]) -> u64 {
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// A packet with an ICMP error about a datagram.
@@ -134,10 +138,17 @@ pub(super) struct IcmpPacket<'p> {
 
 /// What a datagram may begin.
 #[derive(Clone, Copy, Debug)]
-struct Beginning {
+struct Beginning<'p> {
     protocol: Protocol,
+    /// The hello of DTLS.
+    hello: Option<Opening<'p>>,
+}
+
+impl Beginning<'_> {
     /// Part of the client's random, if it shows: with another one, a client begins again from the same port.
-    hello: Option<u64>,
+    fn client_hello(&self) -> Option<u64> {
+        self.hello?.client_random().map(part_of)
+    }
 }
 
 /// A conversation between two UDP ports.
@@ -165,8 +176,41 @@ struct SharedPorts {
     reported: Vec<ReportedConnection>,
     /// The flow that the client has moved to.
     moved_to: Option<FlowKey>,
+    /// Over DTLS: another hello than that of the handshake at hand.
+    rival: Option<Rival>,
     /// Bytes of memory that it takes, as last counted.
     counted: usize,
+}
+
+/// A handshake over DTLS whose hello came while another one was open that the server had answered: the client has begun again, or somebody
+/// else has sent a hello in its name, which is easy over UDP.
+///
+/// It takes the place of the other once the server goes on with it: the client repeats a cookie that the server sent to its address after this
+/// hello (RFC 6347 §4.2.1), or another ServerHello comes.
+#[derive(Debug)]
+struct Rival {
+    /// Part of the client's random.
+    hello: u64,
+    open: Box<Open>,
+    /// What the server answered to this hello, or to one that was sent in between.
+    cookie: Box<[u8]>,
+    /// Whether that was a HelloRetryRequest, of which the client repeats the cookie in an extension.
+    has_retry: bool,
+}
+
+/// What a datagram of DTLS means for the handshakes between its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// It belongs to the one at hand, or to none.
+    AtHand,
+    /// It begins another one, and nothing more is to be expected of the one at hand.
+    Replaces,
+    /// It is the first of a rival.
+    Rivals,
+    /// It belongs to the rival.
+    OfRival,
+    /// The rival takes the place of the one at hand, and it is the first datagram of it after that.
+    RivalWins,
 }
 
 /// A connection over QUIC that was reported.
@@ -295,6 +339,68 @@ impl Datagrams {
         shared.claim_unknown(open, &packet.interface.source, now)
     }
 
+    /// Which handshake over DTLS a datagram with a hello belongs to.
+    fn claim_hello(&mut self, hello: &Opening<'_>) -> Claim {
+        let begun = hello.client_random().map(part_of);
+        let is_other = matches!((self.hello, begun), (Some(known), Some(begun)) if known != begun);
+        let Some(open) = &mut self.open else {
+            return if is_other { Claim::Replaces } else { Claim::AtHand };
+        };
+        let random = hello.random.map(part_of);
+        let rival = self.shared.as_mut().and_then(|shared| shared.rival.as_mut());
+        match (hello.handshake_type, rival) {
+            (HandshakeType::ClientHello, Some(rival)) if random == Some(rival.hello) => {
+                if hello.sequence == 0 {
+                    return Claim::OfRival;
+                }
+                let is_echo = !hello.cookie.is_empty() && *rival.cookie == *hello.cookie;
+                if is_echo || rival.has_retry {
+                    return Claim::RivalWins;
+                }
+                // The capture may lack what the server answered: then what follows belongs to the rival.
+                open.tracker.note_truncated();
+                Claim::OfRival
+            }
+            // A client that nobody answered, or that was refused, is free to begin again.
+            (HandshakeType::ClientHello, _) if is_other => {
+                match open.tracker.is_refused() || open.tracker.answer() != Answer::Bytes {
+                    true => Claim::Replaces,
+                    false => Claim::Rivals,
+                }
+            }
+            (HandshakeType::HelloVerifyRequest, Some(rival)) => {
+                rival.cookie = hello.cookie.into();
+                Claim::OfRival
+            }
+            (HandshakeType::ServerHello, Some(rival)) if hello.is_retry() => {
+                rival.has_retry = true;
+                Claim::OfRival
+            }
+            (HandshakeType::ServerHello, Some(_)) => {
+                let is_answer_to_rival = match open.tracker.randoms()[1] {
+                    Some(known) => random != Some(part_of(known)),
+                    // After a HelloVerifyRequest, it is the second message.
+                    None => hello.sequence == 0,
+                };
+                match is_answer_to_rival {
+                    true => Claim::RivalWins,
+                    false => Claim::AtHand,
+                }
+            }
+            _ => Claim::AtHand,
+        }
+    }
+
+    /// Makes the rival the one at hand, and the other way round.
+    fn swap_rival(&mut self) {
+        let rival = self.shared.as_mut().and_then(|shared| shared.rival.as_mut());
+        if let (Some(rival), Some(open), Some(hello)) = (rival, &mut self.open, &mut self.hello) {
+            std::mem::swap(&mut rival.open, open);
+            std::mem::swap(&mut rival.hello, hello);
+            self.first_seen = open.since;
+        }
+    }
+
     /// The place of the client's packets of QUIC in the order of the flow's endpoints.
     fn client_goes_up(&self) -> Option<bool> {
         let client = self.open.as_ref()?.tracker.client();
@@ -343,6 +449,17 @@ struct Open {
 }
 
 impl Open {
+    /// Takes a datagram that belongs to it.
+    fn take(&mut self, direction: Direction, packet: &DatagramPacket<'_>, at: Arrival) {
+        if packet.header.payload.is_truncated() {
+            self.tracker.note_truncated();
+        }
+        self.layers.add_missing(packet.layers);
+        self.lengths[direction].note(packet.header.payload.wire_length);
+        let content = packet.content(self.protocol);
+        self.tracker.handle_datagram(direction, content, at);
+    }
+
     /// Counts the memory that it takes now, in place of what it took before, in that of all.
     fn count_in(&mut self, all: &mut usize) {
         let allocated = boxed::<Self>() + self.tracker.allocated();
@@ -520,10 +637,25 @@ impl DatagramTable {
             known = None;
         }
         let beginning = packet.beginning();
-        let hello = beginning.and_then(|beginning| beginning.hello);
-        if let Some(index) = known.filter(|index| self.is_replaced(*index, hello)) {
-            self.remove(index, End::Replaced, at.time, conclusion, output);
-            known = None;
+        let hello = beginning.and_then(|beginning| beginning.client_hello());
+        if let (Some(index), Some(opening)) = (known, beginning.and_then(|begun| begun.hello))
+            && let Some(flow) = self.flows.get_mut(index)
+        {
+            match flow.claim_hello(&opening) {
+                Claim::AtHand => {}
+                Claim::Replaces => {
+                    self.remove(index, End::Replaced, at.time, conclusion, output);
+                    known = None;
+                }
+                Claim::Rivals => {
+                    self.begin_rival(index, hello, packet, conclusion, output);
+                    return self.feed_rival(index, goes_up, packet, at);
+                }
+                Claim::OfRival => return self.feed_rival(index, goes_up, packet, at),
+                Claim::RivalWins => {
+                    self.conclude(index, End::Replaced, at.time, conclusion, output);
+                }
+            }
         }
         if let Some(index) = known
             && let Some(flow) = self.flows.get_mut(index)
@@ -571,14 +703,8 @@ impl DatagramTable {
             retained.push(packet.record, packet.bytes, packet.interface, true);
             self.allocated += retained.bytes() - before;
         }
-        if packet.header.payload.is_truncated() {
-            open.tracker.note_truncated();
-        }
-        open.layers.add_missing(packet.layers);
-        open.lengths[direction].note(packet.header.payload.wire_length);
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
-        open.tracker
-            .handle_datagram(direction, packet.content(open.protocol), at);
+        open.take(direction, packet, at);
         let (wrong, refused) = open.tracker.take_guesses();
         self.guesses.wrong += wrong;
         conclusion.stats.quic_guesses_refused += refused;
@@ -640,10 +766,57 @@ impl DatagramTable {
         }
     }
 
-    /// Whether a client begins again, with another hello than that of the handshake which is known.
-    fn is_replaced(&self, index: FlowIndex, hello: Option<u64>) -> bool {
-        let known = self.flows.get(index).and_then(|flow| flow.hello);
-        matches!((known, hello), (Some(known), Some(hello)) if known != hello)
+    /// Begins a handshake over DTLS next to the one at hand; an earlier rival is reported.
+    fn begin_rival(
+        &mut self,
+        index: FlowIndex,
+        hello: Option<u64>,
+        packet: &DatagramPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let has_rival = |flow: &Datagrams| {
+            let shared = flow.shared.as_ref();
+            shared.is_some_and(|shared| shared.rival.is_some())
+        };
+        if let Some(flow) = self.flows.get_mut(index).filter(|flow| has_rival(flow)) {
+            flow.swap_rival();
+            let now = packet.record.timestamp;
+            self.conclude(index, End::Replaced, now, conclusion, output);
+        }
+        let (Some(flow), Some(hello)) = (self.flows.get_mut(index), hello) else {
+            return;
+        };
+        let open = open(Protocol::Dtls, packet, conclusion.config);
+        self.open.insert(open.since);
+        conclusion.stats.connections += 1;
+        flow.shared.get_or_insert_default().rival = Some(Rival {
+            hello,
+            open: Box::new(open),
+            cookie: Box::default(),
+            has_retry: false,
+        });
+        self.count_shared(index);
+    }
+
+    /// Takes a datagram of the rival.
+    fn feed_rival(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        packet: &DatagramPacket<'_>,
+        at: Arrival,
+    ) {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        if let Some(shared) = &mut flow.shared
+            && let Some(rival) = &mut shared.rival
+        {
+            rival.open.take(direction, packet, at);
+            rival.open.count_in(&mut self.allocated);
+        }
     }
 
     /// Begins a conversation, and makes room for it.
@@ -936,7 +1109,16 @@ impl DatagramTable {
         let key = self.flows.key(index);
         let flow = self.flows.get_mut(index)?;
         let open = flow.open.take()?;
-        flow.open = flow.shared.as_mut().and_then(|shared| shared.others.pop());
+        if let Some(shared) = &mut flow.shared {
+            flow.open = shared.others.pop();
+            if flow.open.is_none()
+                && let Some(rival) = shared.rival.take()
+            {
+                flow.hello = Some(rival.hello);
+                flow.first_seen = rival.open.since;
+                flow.open = Some(rival.open);
+            }
+        }
         let retained = if flow.open.is_some() {
             flow.retained.clone() // the others need them, too
         } else {
@@ -992,14 +1174,14 @@ impl DatagramTable {
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        let Some((mut open, retained)) = self.give_back(index) else {
-            return;
-        };
-        let Some(flow) = self.flows.get_mut(index) else {
+        let Some(flow) = self.flows.get(index) else {
             return;
         };
         let first_went_up = flow.first_went_up;
         let first_seen = flow.first_seen;
+        let Some((mut open, retained)) = self.give_back(index) else {
+            return;
+        };
         let key = self.flows.key(index);
         let last = open.tracker.last_packet().time;
         let end_of_source = output.ends.get(&open.source);
