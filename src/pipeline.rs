@@ -25,7 +25,7 @@ use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, NotTls};
 use crate::observer::{
-    Collected, Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets,
+    Collected, Collector, Config, Numbered, Plan, Router, SharedRoom, Stages, Worker, take_secrets,
 };
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Progress, Stats};
@@ -182,6 +182,7 @@ fn run_on_threads(
     mut output: RunOutput<'_>,
 ) -> io::Result<Summary> {
     let mut collector = Collector::new(&config.trust);
+    let shared = SharedRoom::of(config.memory_limit.of_flows());
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
     std::thread::scope(|scope| {
         let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -190,7 +191,7 @@ fn run_on_threads(
             let (answer_sender, answer_receiver) = bounded(BATCHES_AHEAD);
             jobs.push(job_sender);
             answers.push(answer_receiver);
-            let worker = Worker::new(config, index, threads);
+            let worker = Worker::new(config, &shared, index, threads);
             workers
                 .push(scope.spawn(move || work_on_thread(worker, &job_receiver, &answer_sender)));
         }

@@ -327,3 +327,50 @@ fn floods_of_datagrams_and_fragments_stay_within_the_limit() {
     assert!(count("handshakes_not_judged") > 2_000, "{stats}");
     assert!(count("fragments_discarded") > 10_000, "{stats}");
 }
+
+/// The first Initial packet of a client, as it was captured.
+fn initial() -> Vec<u8> {
+    let capture = fixtures::package().join("fixtures/captures/quic/quic/capture.pcap");
+    let capture = Pcap::read(&fs::read(capture).unwrap()).unwrap();
+    capture.packets[0].bytes.clone()
+}
+
+#[test]
+fn handshakes_over_udp_between_two_hosts_have_the_room_that_others_leave() {
+    let initial = initial();
+    let (_, json) = peak(
+        move |capture| {
+            let mut flood = Flood::new(capture);
+            for _ in 0..600 {
+                flood.packet(&initial, SOURCE_PORT);
+            }
+        },
+        &["--format", "json"],
+    );
+    let stats = json.lines().last().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+    assert_eq!(stats["handshakes"], 600, "{stats}");
+    assert_eq!(stats["handshakes_not_judged"], 0, "{stats}");
+}
+
+#[test]
+fn a_flood_of_datagrams_from_many_hosts_stays_within_the_limit() {
+    /// Where the last two bytes of the sender's address are.
+    const SOURCE: usize = 14 + 14;
+    let initial = initial();
+    let (peak, json) = peak(
+        move |capture| {
+            let mut flood = Flood::new(capture);
+            for _ in 0..12_000 {
+                flood.packet(&initial, SOURCE);
+            }
+        },
+        &["--format", "json"],
+    );
+    assert_within_limit("hosts", peak);
+    let stats = json.lines().last().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+    let count = |name: &str| stats[name].as_u64().unwrap();
+    assert_eq!(count("handshakes"), 12_000, "{stats}");
+    assert!(count("handshakes_not_judged") > 2_000, "{stats}");
+}

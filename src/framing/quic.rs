@@ -45,8 +45,12 @@ const MAX_GUESSES: u8 = 12;
 /// Connection ids that one side is known by: the first, one of a Retry, its own, and some to spare.
 const MAX_IDS: usize = 4;
 
-/// Datagrams of each direction that are compared with a new one, since mirrored ports show packets twice.
-const RECENT: usize = 8;
+/// Datagrams of each direction that are compared with a new one, since mirrored ports show packets twice, and the copies some time after
+/// the others.
+const RECENT: usize = 16;
+
+/// The first of all stay among them: a copy of a client's first packet that comes late looks like a probe.
+const FIRST: usize = 2;
 
 /// What QUIC shows apart from handshake messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -697,8 +701,12 @@ impl Connection {
         if recent.contains(&digest) {
             return true;
         }
-        recent.rotate_right(1);
-        recent[0] = digest;
+        let free = recent.iter().position(|known| *known == 0);
+        let place = free.unwrap_or_else(|| {
+            recent[FIRST..].rotate_left(1);
+            RECENT - 1
+        });
+        recent[place] = digest;
         false
     }
 
@@ -843,6 +851,7 @@ impl Connection {
                     .as_ref()
                     .and_then(|keys| OpenedCopy::open(keys, packet.bytes, number_offset, largest));
                 if let Some(opened) = opened {
+                    self.initial_keys.reserve_exact(1); // most connections have no others
                     self.initial_keys.push(InitialKeys {
                         version: packet.version,
                         destination,

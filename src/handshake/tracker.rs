@@ -12,6 +12,7 @@ use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
 use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
 use crate::time::Timestamp;
+use crate::tls::AlertLevel;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
@@ -166,6 +167,12 @@ impl Tracker {
     ) {
         self.transcript.note_last(at);
         self.transcript.note_undeliverable(direction, error, at);
+    }
+
+    /// Whether a side has refused the handshake with an alert in the clear.
+    pub(crate) fn is_refused(&self) -> bool {
+        let mut alerts = self.transcript.alerts().iter();
+        alerts.any(|alert| alert.level() == Some(AlertLevel::Fatal))
     }
 
     /// Whether a datagram begins another handshake than this, over QUIC.

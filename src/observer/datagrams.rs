@@ -13,11 +13,12 @@ use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey, PerDirection};
 use crate::framing::Payload;
-use crate::framing::dtls::{dtls_in, opening};
+use crate::framing::dtls::{Opening, dtls_in, opening};
 use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
+use crate::tls::HandshakeType;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
@@ -107,19 +108,22 @@ impl<'p> DatagramPacket<'p> {
     }
 
     /// What it may begin.
-    fn beginning(&self) -> Option<Beginning> {
+    fn beginning(&self) -> Option<Beginning<'p>> {
         let FirstLook::MayBegin(protocol) = FirstLook::at(self.payload) else {
             return None;
         };
         let mut hello = None;
         if protocol == Protocol::Dtls {
             let Payload { captured, missing } = self.content(protocol);
-            let random = opening(captured, missing)?.client_random;
-            hello = random
-                .and_then(|random| random.first_chunk().map(|part| u64::from_be_bytes(*part)));
+            hello = Some(opening(captured, missing)?);
         }
         Some(Beginning { protocol, hello })
     }
+}
+
+/// Part of a random, which tells hellos apart.
+fn part_of([a, b, c, d, e, f, g, h, ..]: [u8; 32]) -> u64 {
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// A packet with an ICMP error about a datagram.
@@ -134,10 +138,17 @@ pub(super) struct IcmpPacket<'p> {
 
 /// What a datagram may begin.
 #[derive(Clone, Copy, Debug)]
-struct Beginning {
+struct Beginning<'p> {
     protocol: Protocol,
+    /// The hello of DTLS.
+    hello: Option<Opening<'p>>,
+}
+
+impl Beginning<'_> {
     /// Part of the client's random, if it shows: with another one, a client begins again from the same port.
-    hello: Option<u64>,
+    fn client_hello(&self) -> Option<u64> {
+        self.hello?.client_random().map(part_of)
+    }
 }
 
 /// A conversation between two UDP ports.
@@ -161,13 +172,63 @@ struct SharedPorts {
     /// Connections whose handshakes are open in addition to the one at hand.
     #[expect(clippy::vec_box, reason = "they change places with the one at hand")]
     others: Vec<Box<Open>>,
-    /// The ids of connections that were reported, oldest first: their packets belong to no other.
-    reported: Vec<KnownIds>,
+    /// Connections that were reported, oldest first: their packets belong to no other.
+    reported: Vec<ReportedConnection>,
     /// The flow that the client has moved to.
     moved_to: Option<FlowKey>,
+    /// Over DTLS: another hello than that of the handshake at hand.
+    rival: Option<Rival>,
     /// Bytes of memory that it takes, as last counted.
     counted: usize,
 }
+
+/// A handshake over DTLS whose hello came while another one was open that the server had answered: the client has begun again, or somebody
+/// else has sent a hello in its name, which is easy over UDP.
+///
+/// It takes the place of the other once the server goes on with it: the client repeats a cookie that the server sent to its address after this
+/// hello (RFC 6347 §4.2.1), or another ServerHello comes.
+#[derive(Debug)]
+struct Rival {
+    /// Part of the client's random.
+    hello: u64,
+    open: Box<Open>,
+    /// What the server answered to this hello, or to one that was sent in between.
+    cookie: Box<[u8]>,
+    /// Whether that was a HelloRetryRequest, of which the client repeats the cookie in an extension.
+    has_retry: bool,
+}
+
+/// What a datagram of DTLS means for the handshakes between its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// It belongs to the one at hand, or to none.
+    AtHand,
+    /// It begins another one, and nothing more is to be expected of the one at hand.
+    Replaces,
+    /// It is the first of a rival.
+    Rivals,
+    /// It belongs to the rival.
+    OfRival,
+    /// The rival takes the place of the one at hand, and it is the first datagram of it after that.
+    RivalWins,
+}
+
+/// A connection over QUIC that was reported.
+#[derive(Debug)]
+struct ReportedConnection {
+    ids: KnownIds,
+    /// Its latest packet that showed one of these ids.
+    last: Timestamp,
+    source: Arc<str>,
+}
+
+/// How long a connection over QUIC has been quiet to which a packet with an id that nobody knows does not belong, if another
+/// connection between the same ports has spoken since.
+///
+/// A client gets other ids once its handshake is complete (RFC 9000 §5.1.1), and those are encrypted. Two connections that use the same ports
+/// one after the other (a program with a fixed port, captures that are read together) differ in time: one is silent while the other
+/// completes its handshake, which takes a few round trips.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Open handshakes over QUIC between two ports, in addition to the one at hand. Programs have one connection to a server, or a
 /// few: the oldest is reported as it stands when there are more.
@@ -179,11 +240,52 @@ const MAX_REPORTED: usize = 4;
 impl SharedPorts {
     /// Bytes of memory that it takes, without open handshakes, which are counted one by one.
     fn allocated(&self) -> usize {
-        let ids: usize = self.reported.iter().map(KnownIds::allocated).sum();
+        let ids = self.reported.iter().map(|known| known.ids.allocated());
+        let ids: usize = ids.sum();
         boxed::<Self>()
-            + self.reported.capacity() * size_of::<KnownIds>()
+            + self.reported.capacity() * size_of::<ReportedConnection>()
             + self.others.capacity() * size_of::<Box<Open>>()
             + ids
+    }
+}
+
+impl SharedPorts {
+    /// Finds the connection that has got an id which nobody knows, among those that were not quiet, and makes it the one at hand.
+    /// False if it is none with an open handshake, or if nothing says which: then each of them may lack this packet.
+    fn claim_unknown(&mut self, open: &mut Box<Open>, source: &Arc<str>, now: Timestamp) -> bool {
+        let is_lively = |last: Timestamp| now.checked_since(last).is_none_or(|quiet| quiet < QUIET);
+        let connections = || {
+            let reported = self.reported.iter().map(|known| (known.last, &known.source));
+            let open = self.others.iter().chain([&*open]);
+            reported.chain(open.map(|open| (open.tracker.last_packet().time, &open.source)))
+        };
+        // Captures that are read together may have the same ports at the same time.
+        let is_of_source = connections().any(|(last, other)| is_lively(last) && other == source);
+        let may_own = |last, other: &Arc<str>| is_lively(last) && (!is_of_source || other == source);
+        let owners = connections().filter(|(last, other)| may_own(*last, other));
+        let (owners, is_any_lively) = match owners.count() {
+            0 => (connections().count(), false),
+            count => (count, true),
+        };
+        let may_own = |open: &Open| {
+            !is_any_lively || may_own(open.tracker.last_packet().time, &open.source)
+        };
+        if owners > 1 {
+            let all = self.others.iter_mut().chain([open]);
+            for open in all.filter(|open| may_own(open)) {
+                open.tracker.note_truncated();
+            }
+            return false;
+        }
+        if may_own(open) {
+            return true;
+        }
+        let other = self.others.iter_mut().find(|other| may_own(other));
+        let is_found = other.is_some();
+        if let Some(other) = other {
+            std::mem::swap(open, other);
+        }
+        is_found
     }
 }
 
@@ -198,7 +300,13 @@ impl Datagrams {
     /// Makes the connection that a datagram belongs to the one at hand; false if it belongs to none with an open handshake.
     ///
     /// `begins` says whether the datagram may begin another one.
-    fn claim(&mut self, direction: Direction, payload: &[u8], begins: bool) -> bool {
+    fn claim(
+        &mut self,
+        direction: Direction,
+        packet: &DatagramPacket<'_>,
+        begins: bool,
+    ) -> bool {
+        let (payload, now) = (packet.payload, packet.record.timestamp);
         let Some(shared) = &mut self.shared else {
             return true; // there was no other
         };
@@ -212,11 +320,10 @@ impl Datagrams {
                 return true;
             }
         }
-        if shared
-            .reported
-            .iter()
-            .any(|ids| ids.own(direction, payload))
-        {
+        let reported = shared.reported.iter_mut();
+        let mut owners = reported.filter(|known| known.ids.own(direction, payload));
+        if let Some(owner) = owners.next() {
+            owner.last = owner.last.max(now);
             return false;
         }
         let Some(open) = &mut self.open else {
@@ -226,12 +333,72 @@ impl Datagrams {
         if begins || open.tracker.connection_ids().is_none_or(has_no_ids) {
             return true;
         }
-        // A connection has got other ids, and nothing says which: each may lack this packet.
-        if payload.first().is_some_and(|first| first & LONG == 0) {
-            let all = shared.others.iter_mut().chain([open]);
-            all.for_each(|open| open.tracker.note_truncated());
+        if payload.first().is_none_or(|first| first & LONG != 0) {
+            return false;
         }
-        false
+        shared.claim_unknown(open, &packet.interface.source, now)
+    }
+
+    /// Which handshake over DTLS a datagram with a hello belongs to.
+    fn claim_hello(&mut self, hello: &Opening<'_>) -> Claim {
+        let begun = hello.client_random().map(part_of);
+        let is_other = matches!((self.hello, begun), (Some(known), Some(begun)) if known != begun);
+        let Some(open) = &mut self.open else {
+            return if is_other { Claim::Replaces } else { Claim::AtHand };
+        };
+        let random = hello.random.map(part_of);
+        let rival = self.shared.as_mut().and_then(|shared| shared.rival.as_mut());
+        match (hello.handshake_type, rival) {
+            (HandshakeType::ClientHello, Some(rival)) if random == Some(rival.hello) => {
+                if hello.sequence == 0 {
+                    return Claim::OfRival;
+                }
+                let is_echo = !hello.cookie.is_empty() && *rival.cookie == *hello.cookie;
+                if is_echo || rival.has_retry {
+                    return Claim::RivalWins;
+                }
+                // The capture may lack what the server answered: then what follows belongs to the rival.
+                open.tracker.note_truncated();
+                Claim::OfRival
+            }
+            // A client that nobody answered, or that was refused, is free to begin again.
+            (HandshakeType::ClientHello, _) if is_other => {
+                match open.tracker.is_refused() || open.tracker.answer() != Answer::Bytes {
+                    true => Claim::Replaces,
+                    false => Claim::Rivals,
+                }
+            }
+            (HandshakeType::HelloVerifyRequest, Some(rival)) => {
+                rival.cookie = hello.cookie.into();
+                Claim::OfRival
+            }
+            (HandshakeType::ServerHello, Some(rival)) if hello.is_retry() => {
+                rival.has_retry = true;
+                Claim::OfRival
+            }
+            (HandshakeType::ServerHello, Some(_)) => {
+                let is_answer_to_rival = match open.tracker.randoms()[1] {
+                    Some(known) => random != Some(part_of(known)),
+                    // After a HelloVerifyRequest, it is the second message.
+                    None => hello.sequence == 0,
+                };
+                match is_answer_to_rival {
+                    true => Claim::RivalWins,
+                    false => Claim::AtHand,
+                }
+            }
+            _ => Claim::AtHand,
+        }
+    }
+
+    /// Makes the rival the one at hand, and the other way round.
+    fn swap_rival(&mut self) {
+        let rival = self.shared.as_mut().and_then(|shared| shared.rival.as_mut());
+        if let (Some(rival), Some(open), Some(hello)) = (rival, &mut self.open, &mut self.hello) {
+            std::mem::swap(&mut rival.open, open);
+            std::mem::swap(&mut rival.hello, hello);
+            self.first_seen = open.since;
+        }
     }
 
     /// The place of the client's packets of QUIC in the order of the flow's endpoints.
@@ -282,6 +449,17 @@ struct Open {
 }
 
 impl Open {
+    /// Takes a datagram that belongs to it.
+    fn take(&mut self, direction: Direction, packet: &DatagramPacket<'_>, at: Arrival) {
+        if packet.header.payload.is_truncated() {
+            self.tracker.note_truncated();
+        }
+        self.layers.add_missing(packet.layers);
+        self.lengths[direction].note(packet.header.payload.wire_length);
+        let content = packet.content(self.protocol);
+        self.tracker.handle_datagram(direction, content, at);
+    }
+
     /// Counts the memory that it takes now, in place of what it took before, in that of all.
     fn count_in(&mut self, all: &mut usize) {
         let allocated = boxed::<Self>() + self.tracker.allocated();
@@ -370,20 +548,27 @@ pub(super) struct DatagramTable {
     pub(super) open: OpenHandshakes,
     /// Bytes that handshakes and retained packets take.
     allocated: usize,
-    /// Bytes that they may take.
-    limit: usize,
+    /// Bytes that it may take in addition to what it takes, as last known.
+    room: usize,
 }
+
+/// Shares of a shard's memory for UDP that the entries of its table may take, if nothing else needs them: an eighth of the memory
+/// of all flows.
+const MOST_SHARES: usize = 32;
+
+/// Places in a map that are not given back.
+const SMALL_MAP: usize = 1 << 10;
 
 /// How long a conversation is followed without a packet in which no handshake is open.
 const DONE_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl DatagramTable {
-    /// A table that takes at most `limit` bytes of memory, half of them for its entries. A handshake without progress is
-    /// reported after `handshake_timeout`.
-    pub(super) fn new(limit: usize, handshake_timeout: Duration) -> Self {
+    /// A table that may take `share` bytes of memory, and more while there is room ([`DatagramTable::note_room`]). A handshake
+    /// without progress is reported after `handshake_timeout`.
+    pub(super) fn new(share: usize, handshake_timeout: Duration) -> Self {
         let mut limits = [handshake_timeout; LIFETIMES];
         limits[Lifetime::Established as usize] = DONE_TIMEOUT;
-        let most = limit / 2 / FlowTable::<Datagrams>::BYTES_PER_FLOW;
+        let most = share * MOST_SHARES / FlowTable::<Datagrams>::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(most, limits),
             by_id: HashMap::new(),
@@ -392,7 +577,7 @@ impl DatagramTable {
             guesses: GuessBudget::default(),
             open: OpenHandshakes::default(),
             allocated: 0,
-            limit: limit / 2,
+            room: share,
         }
     }
 
@@ -407,6 +592,27 @@ impl DatagramTable {
             + self.allocated
             + self.by_id.capacity() * (size_of::<(ConnectionId, FlowKey)>() + 1)
             + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
+    }
+
+    /// Notes how many bytes it may take in addition to what it takes now.
+    pub(super) const fn note_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// Whether the next conversation makes the table larger: then it has to be known how much room there is.
+    pub(super) const fn is_about_to_grow(&self) -> bool {
+        self.flows.growth() > 0
+    }
+
+    /// Gives back what a flood has left.
+    pub(super) fn shrink(&mut self) {
+        self.flows.shrink();
+        if self.by_id.capacity() > SMALL_MAP.max(4 * self.by_id.len()) {
+            self.by_id.shrink_to(2 * self.by_id.len());
+        }
+        if self.moved.capacity() > SMALL_MAP.max(4 * self.moved.len()) {
+            self.moved.shrink_to(2 * self.moved.len());
+        }
     }
 
     /// Takes a datagram of a flow.
@@ -431,16 +637,31 @@ impl DatagramTable {
             known = None;
         }
         let beginning = packet.beginning();
-        let hello = beginning.and_then(|beginning| beginning.hello);
-        if let Some(index) = known.filter(|index| self.is_replaced(*index, hello)) {
-            self.remove(index, End::Replaced, at.time, conclusion, output);
-            known = None;
+        let hello = beginning.and_then(|beginning| beginning.client_hello());
+        if let (Some(index), Some(opening)) = (known, beginning.and_then(|begun| begun.hello))
+            && let Some(flow) = self.flows.get_mut(index)
+        {
+            match flow.claim_hello(&opening) {
+                Claim::AtHand => {}
+                Claim::Replaces => {
+                    self.remove(index, End::Replaced, at.time, conclusion, output);
+                    known = None;
+                }
+                Claim::Rivals => {
+                    self.begin_rival(index, hello, packet, conclusion, output);
+                    return self.feed_rival(index, goes_up, packet, at);
+                }
+                Claim::OfRival => return self.feed_rival(index, goes_up, packet, at),
+                Claim::RivalWins => {
+                    self.conclude(index, End::Replaced, at.time, conclusion, output);
+                }
+            }
         }
         if let Some(index) = known
             && let Some(flow) = self.flows.get_mut(index)
         {
             let direction = Direction::of(goes_up, flow.first_went_up);
-            if !flow.claim(direction, packet.payload, beginning.is_some()) {
+            if !flow.claim(direction, packet, beginning.is_some()) {
                 if flow.open.is_none() {
                     self.flows.touch(index, Lifetime::Established, at.time);
                 }
@@ -482,14 +703,8 @@ impl DatagramTable {
             retained.push(packet.record, packet.bytes, packet.interface, true);
             self.allocated += retained.bytes() - before;
         }
-        if packet.header.payload.is_truncated() {
-            open.tracker.note_truncated();
-        }
-        open.layers.add_missing(packet.layers);
-        open.lengths[direction].note(packet.header.payload.wire_length);
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
-        open.tracker
-            .handle_datagram(direction, packet.content(open.protocol), at);
+        open.take(direction, packet, at);
         let (wrong, refused) = open.tracker.take_guesses();
         self.guesses.wrong += wrong;
         conclusion.stats.quic_guesses_refused += refused;
@@ -510,7 +725,6 @@ impl DatagramTable {
             self.give_back(index);
         }
         self.flows.touch(index, self.lifetime(index), at.time);
-        self.make_room(index, at.time, conclusion, output);
     }
 
     /// Takes an ICMP error about a datagram of a flow, which goes up or down; packets are retained if the run `retains` them.
@@ -552,10 +766,57 @@ impl DatagramTable {
         }
     }
 
-    /// Whether a client begins again, with another hello than that of the handshake which is known.
-    fn is_replaced(&self, index: FlowIndex, hello: Option<u64>) -> bool {
-        let known = self.flows.get(index).and_then(|flow| flow.hello);
-        matches!((known, hello), (Some(known), Some(hello)) if known != hello)
+    /// Begins a handshake over DTLS next to the one at hand; an earlier rival is reported.
+    fn begin_rival(
+        &mut self,
+        index: FlowIndex,
+        hello: Option<u64>,
+        packet: &DatagramPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let has_rival = |flow: &Datagrams| {
+            let shared = flow.shared.as_ref();
+            shared.is_some_and(|shared| shared.rival.is_some())
+        };
+        if let Some(flow) = self.flows.get_mut(index).filter(|flow| has_rival(flow)) {
+            flow.swap_rival();
+            let now = packet.record.timestamp;
+            self.conclude(index, End::Replaced, now, conclusion, output);
+        }
+        let (Some(flow), Some(hello)) = (self.flows.get_mut(index), hello) else {
+            return;
+        };
+        let open = open(Protocol::Dtls, packet, conclusion.config);
+        self.open.insert(open.since);
+        conclusion.stats.connections += 1;
+        flow.shared.get_or_insert_default().rival = Some(Rival {
+            hello,
+            open: Box::new(open),
+            cookie: Box::default(),
+            has_retry: false,
+        });
+        self.count_shared(index);
+    }
+
+    /// Takes a datagram of the rival.
+    fn feed_rival(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        packet: &DatagramPacket<'_>,
+        at: Arrival,
+    ) {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        if let Some(shared) = &mut flow.shared
+            && let Some(rival) = &mut shared.rival
+        {
+            rival.open.take(direction, packet, at);
+            rival.open.count_in(&mut self.allocated);
+        }
     }
 
     /// Begins a conversation, and makes room for it.
@@ -569,7 +830,8 @@ impl DatagramTable {
         output: &mut ShardOutput<'_>,
     ) -> FlowIndex {
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
-        if self.flows.is_full()
+        let has_room = !self.flows.is_full() && self.flows.growth() <= self.room;
+        if !has_room
             && let Some(oldest) = self.flows.evict(at.time)
         {
             conclusion.stats.connections_evicted += 1;
@@ -748,29 +1010,28 @@ impl DatagramTable {
         }
     }
 
-    /// Reports handshakes as they stand while there is no room for all, those with least of an answer first; `newest` was fed
-    /// last.
-    fn make_room(
+    /// Gives up what is cheapest to lose while there is no room for all: a handshake is reported as it stands, those with least of an
+    /// answer first, and then conversations are forgotten.
+    pub(super) fn give_up_one(
         &mut self,
-        newest: FlowIndex,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        while self.allocated > self.limit {
-            let index = self.flows.least_answered(now, Datagrams::is_large);
-            let index = index.unwrap_or(newest);
-            self.conclude(index, End::Evicted, now, conclusion, output);
-            let has_others = self
-                .flows
-                .get(index)
-                .is_some_and(|flow| flow.open.is_some());
-            if !has_others {
-                self.flows.touch(index, Lifetime::Opening, now);
+        let Some(index) = self.flows.least_answered(now, Datagrams::is_large) else {
+            if let Some(oldest) = self.flows.evict(now) {
+                conclusion.stats.connections_evicted += 1;
+                self.remove(oldest, End::Evicted, now, conclusion, output);
             }
-            if index == newest {
-                return;
-            }
+            return;
+        };
+        self.conclude(index, End::Evicted, now, conclusion, output);
+        let has_others = self
+            .flows
+            .get(index)
+            .is_some_and(|flow| flow.open.is_some());
+        if !has_others {
+            self.flows.touch(index, Lifetime::Opening, now);
         }
     }
 
@@ -848,7 +1109,16 @@ impl DatagramTable {
         let key = self.flows.key(index);
         let flow = self.flows.get_mut(index)?;
         let open = flow.open.take()?;
-        flow.open = flow.shared.as_mut().and_then(|shared| shared.others.pop());
+        if let Some(shared) = &mut flow.shared {
+            flow.open = shared.others.pop();
+            if flow.open.is_none()
+                && let Some(rival) = shared.rival.take()
+            {
+                flow.hello = Some(rival.hello);
+                flow.first_seen = rival.open.since;
+                flow.open = Some(rival.open);
+            }
+        }
         let retained = if flow.open.is_some() {
             flow.retained.clone() // the others need them, too
         } else {
@@ -864,8 +1134,9 @@ impl DatagramTable {
 
     /// Remembers the ids of a connection that is reported, if there is room: they keep its packets apart from those of others
     /// between the same ports.
-    fn remember(&mut self, index: FlowIndex, ids: Option<&KnownIds>) {
-        let has_room = self.allocated < self.limit / 2;
+    fn remember(&mut self, index: FlowIndex, source: Arc<str>, tracker: &Tracker) {
+        let has_room = self.allocated < self.room;
+        let ids = tracker.connection_ids();
         let Some(ids) = ids.filter(|_| has_room) else {
             return;
         };
@@ -876,7 +1147,11 @@ impl DatagramTable {
         if shared.reported.len() >= MAX_REPORTED {
             shared.reported.remove(0);
         }
-        shared.reported.push(ids.clone());
+        shared.reported.push(ReportedConnection {
+            ids: ids.clone(),
+            last: tracker.last_packet().time,
+            source,
+        });
         self.count_shared(index);
     }
 
@@ -899,14 +1174,14 @@ impl DatagramTable {
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        let Some((mut open, retained)) = self.give_back(index) else {
-            return;
-        };
-        let Some(flow) = self.flows.get_mut(index) else {
+        let Some(flow) = self.flows.get(index) else {
             return;
         };
         let first_went_up = flow.first_went_up;
         let first_seen = flow.first_seen;
+        let Some((mut open, retained)) = self.give_back(index) else {
+            return;
+        };
         let key = self.flows.key(index);
         let last = open.tracker.last_packet().time;
         let end_of_source = output.ends.get(&open.source);
@@ -920,6 +1195,7 @@ impl DatagramTable {
             output.losses.judge(end, &open.source, last, now)
         };
         let (forward, reverse) = key.ends(first_went_up);
+        let source = Arc::clone(&open.source);
         let [client_random, server_random] = open.tracker.randoms();
         let concluded = Concluded {
             end,
@@ -946,7 +1222,7 @@ impl DatagramTable {
             retained,
         };
         conclusion.report(&mut open.tracker, concluded, output);
-        self.remember(index, open.tracker.connection_ids());
+        self.remember(index, source, &open.tracker);
     }
 }
 

@@ -8,8 +8,11 @@
 //! tells who answers whom.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use crate::capture::{Interface, PacketRecord};
 use crate::decode::Layers;
@@ -21,7 +24,7 @@ use crate::time::Timestamp;
 use crate::transport::eap::{EapCode, EapMethod, EapPacket};
 
 use super::conclusion::Conclusion;
-use super::logins::{LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
+use super::logins::{COPY, LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
 use super::open_handshakes::OpenHandshakes;
 use super::shard::ShardOutput;
 
@@ -59,8 +62,7 @@ pub(super) struct LanLogins {
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
-    /// Bytes that these may take.
-    limit: usize,
+    hasher: RandomState,
     timeout: Duration,
 }
 
@@ -74,17 +76,36 @@ struct LanLogin {
     response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
+    /// Digests of the latest packets, and when they came.
+    recent: [(u64, Timestamp); RECENT],
+}
+
+/// Packets that are compared with a new one, since mirrored ports show packets twice, and the copies may come after later ones.
+const RECENT: usize = 8;
+
+impl LanLogin {
+    /// Whether the same bytes came a moment ago: a login has no two packets of the same identifier and content in so short a time.
+    fn is_copy(&mut self, digest: u64, now: Timestamp) -> bool {
+        let is_same = |(known, time): &(u64, Timestamp)| {
+            *known == digest && now.checked_since(*time).is_some_and(|since| since < COPY)
+        };
+        if self.recent.iter().any(is_same) {
+            return true;
+        }
+        self.recent.rotate_right(1);
+        self.recent[0] = (digest, now);
+        false
+    }
 }
 
 impl LanLogins {
-    /// No logins; their handshakes together may take `limit` bytes. A login without progress is reported after `timeout`, or
-    /// when authenticators have forgotten it.
-    pub(super) fn new(limit: usize, timeout: Option<Duration>) -> Self {
+    /// No logins. A login without progress is reported after `timeout`, or when authenticators have forgotten it.
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
         Self {
             logins: HashMap::new(),
             open: OpenHandshakes::default(),
             held: 0,
-            limit,
+            hasher: RandomState::default(),
             timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
         }
     }
@@ -131,7 +152,8 @@ impl LanLogins {
             return;
         };
         known.last = known.last.max(now);
-        if known.login.is_over {
+        let digest = self.hasher.hash_one((source, packet.frame.body));
+        if known.login.is_over || known.is_copy(digest, now) {
             return;
         }
         let sender = match eap.code {
@@ -176,9 +198,7 @@ impl LanLogins {
         let result = match eap.code {
             EapCode::Success => EapResult::Accept,
             EapCode::Failure => EapResult::Reject,
-            EapCode::Request | EapCode::Response => {
-                return self.make_room(now, conclusion, output);
-            }
+            EapCode::Request | EapCode::Response => return,
         };
         let ended = self.logins.get_mut(&key);
         let ended = ended.filter(|known| known.may_end_at(eap.identifier));
@@ -370,6 +390,7 @@ impl LanLogins {
             request: None,
             response: None,
             station: None,
+            recent: Default::default(),
         };
         self.logins.insert(key, known);
         key
@@ -413,14 +434,14 @@ impl LanLogins {
         oldest.map(|(key, _)| *key)
     }
 
-    fn make_room(
+    /// Forgets the quietest login, while there is no room for all.
+    pub(super) fn give_up_one(
         &mut self,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        while self.held > self.limit
-            && let Some(oldest) = self.oldest()
+        if let Some(oldest) = self.oldest()
         {
             conclusion.stats.logins_evicted += 1;
             self.remove(oldest, End::Evicted, now, conclusion, output);

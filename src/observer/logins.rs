@@ -17,7 +17,7 @@ use crate::handshake::{Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::transport::eap::{self, EapDelivery, EapExchange, EapPacket};
-use crate::transport::radius::{Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket};
+use crate::transport::radius::{Answered, Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket};
 use crate::transport::tcp::{Arrival, Chunk, RoundTrips};
 
 use super::Config;
@@ -29,12 +29,14 @@ use super::shard::ShardOutput;
 
 /// Logins remembered at once in a shard, which has all between two hosts: those of 40 s at 100 a second.
 const MAX_LOGINS: usize = 1 << 12;
+/// Shares of a shard's memory for UDP that the table of logins may take, if nothing else needs them.
+const MOST_SHARES: usize = 4;
 /// Bytes of a login without a handshake: its place in the table, and its names.
 const BYTES_PER_LOGIN: usize = 1 << 10;
 /// How long a login is waited for without a packet: servers forget it before, FreeRADIUS and hostapd after 60 s.
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// Copies of a packet within this time are one packet captured twice: access servers repeat a request after a second or more.
-const COPY: Duration = Duration::from_millis(100);
+pub(super) const COPY: Duration = Duration::from_millis(100);
 
 /// A packet of RADIUS, with what its headers say.
 #[derive(Debug)]
@@ -77,8 +79,8 @@ pub(super) struct Logins {
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
-    /// Bytes that these may take.
-    limit: usize,
+    /// Bytes that logins may take in addition to what they take, as last known.
+    room: usize,
     /// Logins that are remembered at once.
     most: usize,
     timeout: Duration,
@@ -138,15 +140,15 @@ struct Repeated {
 }
 
 impl Logins {
-    /// No logins; all together may take `limit` bytes. A login without progress is reported after `timeout`, or when servers
-    /// have forgotten it.
-    pub(super) fn new(limit: usize, timeout: Option<Duration>) -> Self {
+    /// No logins; all together may take `share` bytes, and more while there is room ([`Logins::note_room`]). A login without
+    /// progress is reported after `timeout`, or when servers have forgotten it.
+    pub(super) fn new(share: usize, timeout: Option<Duration>) -> Self {
         Self {
             radius: Conversations::default(),
             open: OpenHandshakes::default(),
             held: 0,
-            limit: limit / 2,
-            most: MAX_LOGINS.min(limit / 2 / BYTES_PER_LOGIN),
+            room: share,
+            most: MAX_LOGINS.min(share * MOST_SHARES / BYTES_PER_LOGIN),
             timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
         }
     }
@@ -164,6 +166,11 @@ impl Logins {
     /// Bytes of memory that logins take.
     pub(super) fn allocated(&self) -> usize {
         self.held + self.radius.allocated()
+    }
+
+    /// Notes how many bytes logins may take in addition to what they take now.
+    pub(super) const fn note_room(&mut self, room: usize) {
+        self.room = room;
     }
 
     /// Takes a datagram that may be RADIUS; false if it is something else.
@@ -239,7 +246,6 @@ impl Logins {
             );
         }
         self.take_end(place, packet, conclusion, output);
-        self.make_room(packet.time(), conclusion, output);
     }
 
     /// The login of a request that is news, begun if need be.
@@ -271,11 +277,12 @@ impl Logins {
                 None
             }
             Found::Unknown => {
-                while self.radius.len() >= self.most
+                while (self.radius.len() >= self.most || self.room < BYTES_PER_LOGIN)
                     && let Some(oldest) = self.radius.oldest()
                 {
                     conclusion.stats.logins_evicted += 1;
                     self.remove(oldest, End::Evicted, now, conclusion, output);
+                    self.room += BYTES_PER_LOGIN;
                 }
                 conclusion.stats.logins += 1;
                 let flow = packet.datagram.header.flow_key();
@@ -293,11 +300,23 @@ impl Logins {
         eap: Option<&EapPacket<'_>>,
         conclusion: &mut Conclusion<'_>,
     ) -> Option<usize> {
-        let place = self
+        let answered = self
             .radius
             .answered(&packet.hop, &packet.radius, packet.time());
-        conclusion.stats.logins_unmatched += u64::from(place.is_none() && eap.is_some());
-        place
+        match answered {
+            Answered::News(place) => Some(place),
+            Answered::Repeated(place) => {
+                let login = self.radius.get_mut(place)?;
+                let before = login.allocated();
+                login.retain(&packet.step(eap), conclusion.config);
+                self.held = self.held + login.allocated() - before;
+                None
+            }
+            Answered::Unknown => {
+                conclusion.stats.logins_unmatched += u64::from(eap.is_some());
+                None
+            }
+        }
     }
 
     /// Reports the handshake if the packet ends the login.
@@ -354,16 +373,14 @@ impl Logins {
         oldest.is_some()
     }
 
-    /// Forgets the quietest logins while all together take more than they may.
-    fn make_room(
+    /// Forgets the quietest login, while there is no room for all.
+    pub(super) fn give_up_one(
         &mut self,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        while self.held > self.limit
-            && let Some(oldest) = self.radius.oldest()
-        {
+        if let Some(oldest) = self.radius.oldest() {
             conclusion.stats.logins_evicted += 1;
             self.remove(oldest, End::Evicted, now, conclusion, output);
         }

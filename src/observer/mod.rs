@@ -49,6 +49,7 @@ use crate::time::Timestamp;
 pub use crate::decode::{TunnelPorts, TunnelPortsError, UdpTunnel};
 pub use crate::handshake::ReportConfig;
 
+pub(crate) use account::SharedRoom;
 pub(crate) use collector::{Collected, Collector};
 pub(crate) use router::{Plan, Router};
 pub(crate) use worker::{Numbered, Worker};
@@ -390,11 +391,12 @@ const GROUP: usize = 256;
 
 impl Stages {
     pub(crate) fn new(config: &Config) -> Self {
+        let shared = SharedRoom::of(config.memory_limit.of_flows());
         Self {
             router: Router::new(config),
             plan: Plan::new(1),
             keys: config.keys.view(),
-            worker: Worker::new(config, 0, 1),
+            worker: Worker::new(config, &shared, 0, 1),
             collector: Collector::new(&config.trust),
             made: Vec::new(),
         }

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
 use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sought};
 
-use super::account::{self, Account};
+use super::account::{self, Account, SharedRoom};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
@@ -85,7 +85,7 @@ pub(crate) struct ShardSet {
 }
 
 impl ShardSet {
-    pub(crate) fn new(config: &Config, first: usize, stride: usize) -> Self {
+    pub(crate) fn new(config: &Config, shared: &SharedRoom, first: usize, stride: usize) -> Self {
         let keys = config.keys.view();
         let config = Config {
             keys: keys.clone(),
@@ -93,7 +93,7 @@ impl ShardSet {
         };
         let shards = (first..SHARDS)
             .step_by(stride)
-            .map(|_| Shard::new(config.clone()))
+            .map(|_| Shard::new(config.clone(), shared.clone()))
             .collect();
         Self {
             shards,
@@ -324,7 +324,7 @@ struct Shard {
 }
 
 impl Shard {
-    fn new(config: Config) -> Self {
+    fn new(config: Config, shared: SharedRoom) -> Self {
         let handshake_timeout = config.handshake_timeout.unwrap_or(Duration::MAX);
         let limits = [
             OPENING_TIMEOUT,
@@ -335,7 +335,7 @@ impl Shard {
             ESTABLISHED_TIMEOUT,
             PENDING_TIME,
         ];
-        let account = Account::new(config.memory_limit.of_flows() / SHARDS);
+        let account = Account::new(config.memory_limit.of_flows() / SHARDS, shared);
         let most_flows = account.for_flows() / Flows::BYTES_PER_FLOW;
         let most_openings = account.for_openings() / Openings::BYTES_PER_OPENING;
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
@@ -347,8 +347,8 @@ impl Shard {
             openings: Openings::new(max_flows.min(most_openings)),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT, hasher),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
-            logins: Logins::new(account.for_logins() / 2, config.handshake_timeout),
-            lan_logins: LanLogins::new(account.for_logins() / 2, config.handshake_timeout),
+            logins: Logins::new(account.for_datagrams(), config.handshake_timeout),
+            lan_logins: LanLogins::new(config.handshake_timeout),
             spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
             account,
@@ -823,6 +823,9 @@ impl Shard {
     /// was fed last.
     fn make_room(&mut self, newest: FlowIndex, output: &mut ShardOutput<'_>) {
         while self.account.is_over(self.counted_elsewhere()) {
+            if self.is_over_with_datagrams() && self.give_up_over_udp(output) {
+                continue;
+            }
             let index = self.flows.least_answered(self.now, Flow::is_large);
             let index = index.unwrap_or(newest);
             if !self.give_up(index, output) {
@@ -851,14 +854,69 @@ impl Shard {
         }
     }
 
+    /// Bytes of memory that conversations and logins over UDP take.
+    fn of_datagrams(&self) -> usize {
+        self.datagrams.allocated() + self.logins.allocated() + self.lan_logins.allocated()
+    }
+
+    /// Whether conversations and logins over UDP take more than they may whatever else there is.
+    fn is_over_with_datagrams(&self) -> bool {
+        self.of_datagrams() > self.account.for_datagrams()
+    }
+
+    /// Makes room where conversations or logins over UDP have grown: those that take more than their part give way first, and then
+    /// handshakes over TCP.
+    fn make_room_over_udp(&mut self, output: &mut ShardOutput<'_>) {
+        while self.account.is_over(self.counted_elsewhere()) {
+            let has_given_up = if self.is_over_with_datagrams() {
+                self.give_up_over_udp(output)
+            } else {
+                let least = self.flows.least_answered(self.now, Flow::is_large);
+                least.is_some_and(|index| self.give_up(index, output))
+            };
+            if !has_given_up {
+                break;
+            }
+        }
+        self.note_room();
+    }
+
+    /// Reports a handshake over UDP as it stands, or forgets a conversation or login, of the table that takes most; false if
+    /// there is nothing left to give up.
+    fn give_up_over_udp(&mut self, output: &mut ShardOutput<'_>) -> bool {
+        let now = self.now;
+        let [datagrams, logins, lan] = [
+            self.datagrams.allocated(),
+            self.logins.allocated(),
+            self.lan_logins.allocated(),
+        ];
+        let before = self.counted_elsewhere();
+        if datagrams >= logins.max(lan) {
+            let (datagrams, mut conclusion) = self.datagrams();
+            datagrams.give_up_one(now, &mut conclusion, output);
+        } else if logins >= lan {
+            let (logins, mut conclusion) = self.logins();
+            logins.give_up_one(now, &mut conclusion, output);
+        } else {
+            let (logins, mut conclusion) = self.lan_logins();
+            logins.give_up_one(now, &mut conclusion, output);
+        }
+        self.counted_elsewhere() < before
+    }
+
+    /// Lets the tables for UDP know how much they may grow.
+    fn note_room(&mut self) {
+        let room = self.account.room(self.counted_elsewhere());
+        self.datagrams.note_room(room);
+        self.logins.note_room(room);
+    }
+
     /// Bytes of memory that the tables and segments out of order take.
     fn counted_elsewhere(&self) -> usize {
         self.flows.allocated()
             + self.openings.allocated()
             + self.closed.allocated()
-            + self.datagrams.allocated()
-            + self.logins.allocated()
-            + self.lan_logins.allocated()
+            + self.of_datagrams()
             + self.budget.in_use()
     }
 
@@ -883,6 +941,8 @@ impl Shard {
         logins.handle_timeout(now, &mut conclusion, output);
         let (logins, mut conclusion) = self.lan_logins();
         logins.handle_timeout(now, &mut conclusion, output);
+        self.datagrams.shrink();
+        self.make_room_over_udp(output);
         self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
     }
@@ -1010,8 +1070,12 @@ impl Shard {
 
     fn handle_eapol(&mut self, packet: &EapolPacket<'_>, output: &mut ShardOutput<'_>) {
         self.now = packet.record.timestamp;
+        let before = self.lan_logins.allocated();
         let (logins, mut conclusion) = self.lan_logins();
         logins.handle(packet, &mut conclusion, output);
+        if self.lan_logins.allocated() > before {
+            self.make_room_over_udp(output);
+        }
     }
 
     fn handle_datagram(
@@ -1021,12 +1085,23 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) {
         self.now = packet.record.timestamp;
+        let before = self.logins.allocated();
         let (logins, mut conclusion) = self.logins();
         if logins.handle(packet, &mut conclusion, output) {
+            if self.logins.allocated() > before {
+                self.make_room_over_udp(output);
+            }
             return;
         }
+        if self.datagrams.is_about_to_grow() {
+            self.note_room();
+        }
+        let before = self.datagrams.allocated();
         let (datagrams, mut conclusion) = self.datagrams();
         datagrams.handle(flow, packet, &mut conclusion, output);
+        if self.datagrams.allocated() > before {
+            self.make_room_over_udp(output);
+        }
     }
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {

@@ -13,6 +13,7 @@ use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 use super::Config;
+use super::account::SharedRoom;
 use super::datagrams::DatagramPacket;
 use super::lan_logins::EapolPacket;
 use super::losses::Losses;
@@ -68,10 +69,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Worker number `index` of `workers`.
-    pub(crate) fn new(config: &Config, index: usize, workers: usize) -> Self {
+    ///
+    /// All of them borrow memory from what is `shared`.
+    pub(crate) fn new(config: &Config, shared: &SharedRoom, index: usize, workers: usize) -> Self {
         Self {
             index,
-            shards: ShardSet::new(config, index, workers),
+            shards: ShardSet::new(config, shared, index, workers),
             ends: HashMap::new(),
             losses: Losses::default(),
             caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),

@@ -32,6 +32,7 @@ pub use fingerprint::Fingerprint;
 pub use fingerprint_cache::FingerprintCache;
 pub use message::{Defragmenter, MAX_MESSAGE, Message};
 pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
+pub(crate) use server_hello::RETRY_RANDOM;
 pub use server_hello::ServerHello;
 pub use server_messages::{
     CertificateList, MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list,

@@ -167,7 +167,18 @@ struct List {
     count: usize,
 }
 
+impl List {
+    const EMPTY: Self = Self {
+        oldest: NONE,
+        newest: NONE,
+        count: 0,
+    };
+}
+
 const NONE: u32 = NOWHERE;
+
+/// Entries that a table has room for, whatever it holds, once it had so many.
+const FEWEST_KEPT: usize = 256;
 
 /// Entries move in their list at most this often, in nanoseconds: the list's order is exact to this.
 const TOUCH_INTERVAL: i64 = 500_000_000;
@@ -190,11 +201,7 @@ impl<V> FlowTable<V> {
             index: PlaceIndex::default(),
             entries: Vec::new(),
             free: NONE,
-            lists: [List {
-                oldest: NONE,
-                newest: NONE,
-                count: 0,
-            }; LIFETIMES],
+            lists: [List::EMPTY; LIFETIMES],
             limits: limits.map(nanoseconds),
             fresh_within: limits
                 .map(nanoseconds)
@@ -225,6 +232,40 @@ impl<V> FlowTable<V> {
     #[must_use]
     pub const fn allocated(&self) -> usize {
         self.entries.capacity() * Self::BYTES_PER_FLOW
+    }
+
+    /// Bytes of memory that the next insertion adds to what the table takes: 0 while it has a free place.
+    #[must_use]
+    pub const fn growth(&self) -> usize {
+        if self.free != NONE || self.entries.len() < self.entries.capacity() {
+            return 0;
+        }
+        self.next_entries() * Self::BYTES_PER_FLOW
+    }
+
+    /// Gives memory back if the table has become much larger than what it holds. Places of flows change: no [`FlowIndex`] is
+    /// valid after this.
+    pub fn shrink(&mut self) {
+        let needed = (2 * self.len()).max(FEWEST_KEPT);
+        if self.entries.capacity() / 2 <= needed {
+            return;
+        }
+        let lists = std::mem::replace(&mut self.lists, [List::EMPTY; LIFETIMES]);
+        let mut entries = std::mem::replace(&mut self.entries, Vec::with_capacity(needed));
+        self.index = PlaceIndex::default();
+        self.free = NONE;
+        for mut next in lists.map(|list| list.oldest) {
+            while let Some(entry) = entries.get_mut(next as usize) {
+                let at = self.entries.len() as u32;
+                self.index.insert(self.hasher.hash(&entry.key), at);
+                self.entries.push(FlowEntry {
+                    value: entry.value.take(),
+                    ..*entry
+                });
+                next = entry.next;
+                self.link(at);
+            }
+        }
     }
 
     /// Whether the next insertion needs [`FlowTable::evict`] first.
@@ -370,10 +411,19 @@ impl<V> FlowTable<V> {
 
     /// Makes room for an entry: twice as much as before, but never more than the table may have.
     fn grow(&mut self) {
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(self.next_entries());
+        }
+    }
+
+    /// How many entries are added when there is no room for one more.
+    const fn next_entries(&self) -> usize {
         let length = self.entries.len();
-        if length == self.entries.capacity() {
-            let most = self.capacity.saturating_sub(length);
-            self.entries.reserve_exact(length.clamp(1, most.max(1)));
+        let most = self.capacity.saturating_sub(length);
+        match (length, most) {
+            (0, _) | (_, 0) => 1,
+            _ if length < most => length,
+            _ => most,
         }
     }
 
@@ -767,6 +817,39 @@ mod tests {
         }
         assert!(table.is_full());
         assert_eq!(table.allocated(), 1000 * FlowTable::<u16>::BYTES_PER_FLOW);
+    }
+
+    #[test]
+    fn a_table_that_shrinks_keeps_its_flows_and_their_order() {
+        let mut table = FlowTable::new(100_000, LIMITS);
+        for port in 0..20_000u16 {
+            assert_eq!(table.growth() > 0, table.entries.len() == table.entries.capacity());
+            let lifetime = match port % 2 {
+                0 => Lifetime::HalfOpen,
+                _ => Lifetime::Established,
+            };
+            table.insert(key(port), port, lifetime, at(i64::from(port)));
+        }
+        let before = table.allocated();
+        table.shrink();
+        assert_eq!(table.allocated(), before, "it is not much too large");
+        for port in 10..20_000u16 {
+            let index = table.find(&key(port)).unwrap();
+            table.remove(index);
+        }
+        table.shrink();
+        assert!(table.allocated() < before / 50, "{}", table.allocated());
+        assert_eq!(table.len(), 10);
+        for port in 0..10 {
+            let index = table.find(&key(port)).unwrap();
+            assert_eq!(table.get(index), Some(&port));
+        }
+        table.insert(key(10), 10, Lifetime::HalfOpen, at(9));
+        let mut lost = Vec::new();
+        while let Some(at) = table.evict(at(10_000)) {
+            lost.extend(table.remove(at));
+        }
+        assert_eq!(lost, [1, 3, 5, 7, 9, 0, 2, 4, 6, 8, 10]);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!
 //! CAPWAP has a header of four bytes before its DTLS (RFC 5415 §4.2).
 
-use crate::tls::{ContentType, HandshakeType, ProtocolVersion, Reader};
+use crate::tls::{ContentType, HandshakeType, ProtocolVersion, RETRY_RANDOM, Reader};
 
 use super::fragment::Fragment;
 use super::record::{Header, Record};
@@ -77,17 +77,34 @@ fn stun_data(datagram: &[u8]) -> Option<&[u8]> {
 
 /// The first fragment of a hello, with which a handshake begins in view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Opening {
+pub(crate) struct Opening<'a> {
     pub(crate) handshake_type: HandshakeType,
+    /// The number of the message.
+    pub(crate) sequence: u16,
+    /// The `random` of a ClientHello or ServerHello.
+    pub(crate) random: Option<[u8; 32]>,
+    /// The cookie of a ClientHello or HelloVerifyRequest; empty if it has none.
+    pub(crate) cookie: &'a [u8],
+}
+
+impl Opening<'_> {
     /// The `random` of a ClientHello that is the first message of its sender; `None` for others.
-    pub(crate) client_random: Option<[u8; 32]>,
+    pub(crate) fn client_random(&self) -> Option<[u8; 32]> {
+        let is_first = self.handshake_type == HandshakeType::ClientHello && self.sequence == 0;
+        self.random.filter(|_| is_first)
+    }
+
+    /// Whether it is a HelloRetryRequest (RFC 9147 §5.1).
+    pub(crate) fn is_retry(&self) -> bool {
+        self.handshake_type == HandshakeType::ServerHello && self.random == Some(RETRY_RANDOM)
+    }
 }
 
 /// Reads the beginning of a DTLS handshake; `None` if the records do not begin with a hello.
 ///
 /// Random bytes pass with a probability below 2⁻⁶⁰: type, version, epoch, the high half of the sequence number, the
 /// lengths of record, message and fragment, and the version in the hello all have to fit.
-pub(crate) fn opening(records: &[u8], missing: usize) -> Option<Opening> {
+pub(crate) fn opening(records: &[u8], missing: usize) -> Option<Opening<'_>> {
     let record = Record::take(&mut Reader::new(records), missing, 0).ok()?;
     let Header::Full {
         content_type: ContentType::Handshake,
@@ -113,11 +130,18 @@ pub(crate) fn opening(records: &[u8], missing: usize) -> Option<Opening> {
     if !is_plausible || hello.length > MAX_HELLO || hello.sequence > 2 || !version.is_dtls() {
         return None;
     }
-    let is_first = hello.handshake_type == HandshakeType::ClientHello && hello.sequence == 0;
-    let random = body.take(32).ok().filter(|_| is_first);
+    let has_random = hello.handshake_type != HandshakeType::HelloVerifyRequest;
+    let random = if has_random { body.take(32).ok() } else { None };
+    let cookie = match hello.handshake_type {
+        HandshakeType::ClientHello => body.vector_u8().and_then(|_| body.vector_u8()).ok(),
+        HandshakeType::HelloVerifyRequest => body.vector_u8().ok(),
+        _ => None,
+    };
     Some(Opening {
         handshake_type: hello.handshake_type,
-        client_random: random.and_then(|random| random.try_into().ok()),
+        sequence: hello.sequence,
+        random: random.and_then(|random| random.try_into().ok()),
+        cookie: cookie.map(|mut cookie| cookie.rest()).unwrap_or_default(),
     })
 }
 
@@ -155,7 +179,7 @@ mod tests {
     fn a_client_hello_begins_a_handshake() {
         let opening = opening(&client_hello(), 0).unwrap();
         assert_eq!(opening.handshake_type, HandshakeType::ClientHello);
-        assert_eq!(opening.client_random, Some([7; 32]));
+        assert_eq!(opening.client_random(), Some([7; 32]));
     }
 
     #[test]

@@ -38,7 +38,7 @@ use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 use super::sealed::KeyUse;
 use super::{Content, MESSAGE_HEADER, Payload, Recipient, SealedUnit, Seen};
 
-pub(crate) use demux::{dtls_in, opening};
+pub(crate) use demux::{Opening, dtls_in, opening};
 use fragment::{Fragment, Given, Messages, Taken};
 use record::{Header, Record, ReplayWindow, Standing};
 use unsealing::Unsealing;
@@ -66,12 +66,22 @@ struct Sender {
     /// The last alert in the clear, so that a copy of it counts once.
     last_alert: Option<(u64, u8)>,
     has_changed_cipher: bool,
+    /// What looks like Finished, and came before ChangeCipherSpec: datagrams may be out of order, and a bit of an epoch may be wrong.
+    early_finished: Option<EarlyFinished>,
     /// The length of the record with Finished, once it was seen; of DTLS 1.2 and before.
     finished: Option<u16>,
     /// Whether later records show that the capture lacks its Finished.
     lacks_finished: bool,
     /// The length of the connection identifier in records that it sends.
     id_length: u8,
+}
+
+/// An encrypted record of type handshake.
+#[derive(Clone, Copy, Debug)]
+struct EarlyFinished {
+    unit: SealedUnit,
+    content: Content,
+    at: Arrival,
 }
 
 /// The last flight of a side.
@@ -126,6 +136,11 @@ impl DtlsRecords {
     pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
         for direction in Direction::BOTH {
             self.give_up_missing(direction, recipient);
+            let own = &mut self.senders[direction];
+            if own.early_finished.take().is_some() && !own.lacks_finished {
+                own.lacks_finished = true;
+                recipient.take(direction, Seen::Gap(1)); // the record with ChangeCipherSpec, at least
+            }
         }
     }
 
@@ -255,9 +270,14 @@ impl DtlsRecords {
                     recipient.take(sender, seen);
                 }
             }
-            (ContentType::ChangeCipherSpec, _) if !own.has_changed_cipher => {
+            (ContentType::ChangeCipherSpec, [1]) if !own.has_changed_cipher => {
                 own.has_changed_cipher = true;
+                let early = own.early_finished.take();
                 recipient.take(sender, Seen::ChangeCipherSpec { at: arrival });
+                if let Some(EarlyFinished { unit, content, at }) = early {
+                    self.senders[sender].finished = Some(unit.length);
+                    emit_sealed(sender, unit, content, at, recipient);
+                }
             }
             // DTLS 1.3 acknowledges what it cannot answer yet (RFC 9147 §7).
             (ContentType::Ack, _) => self.senders[sender.flip()].flight.copies = None,
@@ -320,6 +340,13 @@ impl DtlsRecords {
             ..unit
         };
         match content_type {
+            // Nothing is encrypted before ChangeCipherSpec (RFC 5246 §7.1), so one of these two is not what it seems.
+            ContentType::Handshake if own.finished.is_none() && !own.has_changed_cipher => {
+                let at = arrival;
+                own.early_finished
+                    .get_or_insert(EarlyFinished { unit, content, at });
+                return self.note_new(sender, None, arrival);
+            }
             ContentType::Handshake if own.finished.is_none() => {
                 own.finished = Some(unit.length);
                 self.note_new(sender, None, arrival);
@@ -329,7 +356,7 @@ impl DtlsRecords {
             ContentType::Alert | ContentType::ApplicationData => {}
             _ => return,
         }
-        if is_first && record.sequence > 0 {
+        if is_first && (record.sequence > 0 || !own.has_changed_cipher) {
             own.lacks_finished = true;
             recipient.take(sender, Seen::Gap(1)); // a byte for the datagram, at least
         }

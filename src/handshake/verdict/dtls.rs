@@ -61,7 +61,10 @@ const FIRST_TIMER: Duration = Duration::from_secs(1);
 
 /// The verdict on a handshake up to DTLS 1.2 without an alert that decides.
 pub(super) fn silence(transcript: &Transcript, end: End) -> Conclusion {
-    let has_client_flight = transcript.has_message(HandshakeType::ClientKeyExchange);
+    // Without it, a server has no Finished to send, and nothing is used.
+    let has_client_flight = transcript.has_message(HandshakeType::ClientKeyExchange)
+        || transcript.peer(Side::Server).finished.is_some()
+        || transcript.records_in_use() > 0;
     if let Some(conclusion) = undelivered::conclude(transcript, end, has_client_flight) {
         return conclusion;
     }
@@ -123,7 +126,8 @@ pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
     if records.is_refused_by_server() || records.is_refused_amid_flight(transcript) {
         return Conclusion::inferred(cause::refusal_of_flight(Side::Server), &D4);
     }
-    undelivered::conclude(transcript, end, records.flight().is_some())
+    let has_client_flight = records.flight().is_some() || records.is_used();
+    undelivered::conclude(transcript, end, has_client_flight)
         .unwrap_or_else(|| silence::unknown(transcript, end))
 }
 
@@ -217,6 +221,11 @@ impl<'t> Records<'t> {
                 && self.is_handshake(seen)
                 && !self.may_be_acknowledgment(seen)
         })
+    }
+
+    /// Whether a side has sent anything in the epoch of application data.
+    fn is_used(&self) -> bool {
+        self.all.iter().any(|seen| seen.record().is_some())
     }
 
     fn after_flight(&self) -> &'t [Observation] {

@@ -75,6 +75,11 @@ pub(super) fn conclude(
     if let Some(quic) = transcript.quic() {
         return quic::conclude(transcript, quic, end);
     }
+    if transcript.is_dtls()
+        && let Some(conclusion) = undelivered::given_up(transcript)
+    {
+        return conclusion;
+    }
     if let Some(conclusion) = silence::unseen(transcript) {
         return conclusion;
     }

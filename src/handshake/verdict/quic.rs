@@ -120,7 +120,7 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
             ..Conclusion::observed(Outcome::Success)
         };
     }
-    if let Some(conclusion) = without_common_version(quic, &evidence) {
+    if let Some(conclusion) = without_common_version(quic, &evidence, end) {
         return conclusion;
     }
     if transcript.is_truncated() && !evidence.server_went_on() {
@@ -152,7 +152,9 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         };
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
-    if let Some(conclusion) = undelivered::conclude(transcript, end, evidence.flight.is_some()) {
+    // A server that was sending 1-RTT packets alone may have had the client's flight, although the capture lacks it.
+    let may_have_flight = evidence.flight.is_some() || evidence.server_left_handshake();
+    if let Some(conclusion) = undelivered::conclude(transcript, end, may_have_flight) {
         return conclusion;
     }
     let conclusion = from_silence(transcript, quic, &evidence, end);
@@ -338,6 +340,32 @@ impl<'t> QuicEvidence<'t> {
             && !after.iter().any(has_handshake)
     }
 
+    /// Whether the latest that the server sent were 1-RTT packets alone: one that waits for the client's flight sends Handshake
+    /// packets again (RFC 9002 §6.2.2.1).
+    fn server_left_handshake(&self) -> bool {
+        let server = self.seen.iter().rev();
+        let mut server =
+            server.filter(|seen| seen.side == Side::Server && !seen.shape.is_repeated);
+        server.next().is_some_and(|last| last.shape.is_short_only())
+    }
+
+    /// Datagrams by which a client that lacks an answer asks again after `last`, the latest of the server: each long enough after the one
+    /// before. A client that has closed sends its CONNECTION_CLOSE in one go, and acknowledgments follow at once what they acknowledge.
+    fn probes_after(&self, last: Option<Timestamp>) -> usize {
+        let client = self.seen.iter().filter(|seen| {
+            let is_later = last.is_some_and(|last| seen.time > last);
+            seen.side == Side::Client && !seen.shape.is_repeated && is_later
+        });
+        let mut before = last;
+        let mut probes = 0;
+        for seen in client {
+            let waited = before.and_then(|before| seen.time.checked_since(before));
+            probes += usize::from(waited.is_some_and(|waited| waited >= PROBE));
+            before = Some(seen.time);
+        }
+        probes
+    }
+
     /// How many datagrams with 1-RTT packets alone the server has sent after those of the client.
     fn answers(&self) -> usize {
         let after = self.after(self.client_short).iter();
@@ -424,7 +452,7 @@ impl<'t> QuicEvidence<'t> {
             .seen
             .iter()
             .rev()
-            .find(|seen| seen.side == Side::Client);
+            .find(|seen| seen.side == Side::Client && !seen.shape.is_repeated);
         let is_close = last.is_some_and(|last| {
             last.shape.handshakes > 0
                 && last.shape.early == 0
@@ -577,7 +605,15 @@ fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Co
 }
 
 /// The verdict on a client that got to know which versions the server supports, and tried none of them.
-fn without_common_version(quic: &QuicFacts, evidence: &QuicEvidence<'_>) -> Option<Conclusion> {
+///
+/// Nothing in the capture says that a client gives up here: it just sends no more. So its silence counts if it is known to be complete, or if the
+/// client is known to have no other version: one that begins with a reserved version does so to learn what the server supports, and has
+/// one of those in reserve (RFC 9000 §15).
+fn without_common_version(
+    quic: &QuicFacts,
+    evidence: &QuicEvidence<'_>,
+    end: End,
+) -> Option<Conclusion> {
     let (at, versions) = quic.negotiation?;
     // A server that refuses a version says nothing else in it: who sent the list was somebody else, and a client that had an answer
     // has discarded it (RFC 9000 §6.2).
@@ -591,7 +627,10 @@ fn without_common_version(quic: &QuicFacts, evidence: &QuicEvidence<'_>) -> Opti
     }
     let later = quic.last_of(Side::Client).is_some_and(|last| last > at);
     let waited = evidence.transcript.observed_until()?.checked_since(at)?;
-    if later || waited < QUIET {
+    let may_have_others = quic.first_version.is_reserved();
+    let is_complete = end == End::Silence || !may_have_others;
+    let may_wait = !matches!(end, End::Replaced | End::PacketsDropped | End::Evicted);
+    if later || waited < QUIET || !is_complete || !may_wait {
         return Some(Conclusion::unknown(UnknownBecause::CaptureEnd));
     }
     let failure = cause::no_quic_version(quic.first_version, &versions);
@@ -656,13 +695,8 @@ fn from_silence(
     }
     // The server fell silent, and the client asked again and again.
     let last_server = quic.last_of(Side::Server);
-    let probes = evidence.seen.iter().filter(|seen| {
-        seen.side == Side::Client
-            && !seen.shape.is_repeated
-            && last_server.is_some_and(|last| seen.time > last)
-    });
     let is_stuck = evidence.flight.is_none()
-        && probes.clone().count() >= PROBES
+        && evidence.probes_after(last_server) >= PROBES
         && spread(last_server, quic.last_of(Side::Client)) >= UNANSWERED_TIME;
     if is_over && is_stuck && since(last_server).is_some_and(|waited| waited >= SILENCE) {
         let failure = cause::silence(transcript, Side::Server, since(last_server), None);
@@ -906,6 +940,66 @@ mod tests {
             let expected = if is_live { silent } else { "unknown observed" };
             assert_eq!(asked(&[0, 0, 1_000], end), expected);
         }
+    }
+
+    #[test]
+    fn a_copy_of_the_first_packet_after_a_refusal_is_no_probe() {
+        let first = DatagramShape {
+            length: 1_200,
+            initials: 1,
+            ..DatagramShape::default()
+        };
+        for is_repeated in [true, false] {
+            let copy = DatagramShape {
+                is_repeated,
+                ..first
+            };
+            let refused = play(&[SERVER_FLIGHT, CLIENT_CLOSES, CLIENT_CLOSES]);
+            let late = refused.wait(3_000);
+            let late = late.quic(CLIENT, |at| QuicSeen::Datagram { shape: copy, at });
+            let verdict = late.then_nothing(60_000).verdict();
+            let expected = match is_repeated {
+                true => "failure Q3: client_rejected_server by client",
+                false => "unknown observed",
+            };
+            assert_eq!(verdict, expected);
+        }
+    }
+
+    #[test]
+    fn a_server_that_falls_silent_is_asked_again_and_again() {
+        let asked = |waits: &[u64]| {
+            let shape = DatagramShape {
+                length: 1_200,
+                initials: 1,
+                ..DatagramShape::default()
+            };
+            let begun = hellos().quic(SERVER, |at| QuicSeen::Datagram { shape, at });
+            let asked = waits.iter().fold(begun, |script, wait| {
+                let script = script.wait(*wait);
+                script.quic(CLIENT, |at| QuicSeen::Datagram { shape, at })
+            });
+            asked.then_nothing(60_000).verdict()
+        };
+        let silent = "failure observed: handshake_timeout by server";
+        assert_eq!(asked(&[400, 800, 1_600]), silent);
+        assert_eq!(asked(&[2_500, 0, 0, 0]), "unknown observed");
+    }
+
+    #[test]
+    fn a_port_that_closes_says_nothing_once_the_server_uses_the_connection() {
+        let closed = |sent: &[Sent]| {
+            let script = play(sent).undelivered(SERVER, Undeliverable::Port, true);
+            script.then_nothing(60_000).verdict()
+        };
+        // The capture lacks the client's flight.
+        let in_use = [SERVER_FLIGHT, ANSWER, ANSWER];
+        assert!(closed(&in_use).starts_with("unknown"), "{}", closed(&in_use));
+        let waiting = [SERVER_FLIGHT, (SERVER, 0, 138), SERVER_FLIGHT];
+        assert_eq!(
+            closed(&waiting),
+            "failure observed: connection_closed by client"
+        );
     }
 
     #[test]

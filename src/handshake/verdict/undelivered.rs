@@ -55,12 +55,26 @@ pub(super) fn conclude(
     })
 }
 
+/// The verdict on a client that gave up with an alert because the network reported its datagrams as undeliverable, and nothing
+/// came back: GnuTLS sends internal_error when its socket reports that.
+pub(super) fn given_up(transcript: &Transcript) -> Option<Conclusion> {
+    let seen = transcript.undelivered(Side::Client)?;
+    let client = transcript.direction(Side::Client);
+    let has_given_up = transcript
+        .alerts()
+        .iter()
+        .any(|alert| alert.sender == client && !alert.is_encrypted() && alert.at.time >= seen.time);
+    let is_answered = transcript.peer(Side::Server).has_answered;
+    (has_given_up && !is_answered)
+        .then(|| Conclusion::failed(cause::undelivered(transcript, Side::Client, seen)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::framing::quic::QuicSeen;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection};
-    use crate::tls::ProtocolVersion;
+    use crate::tls::{AlertDescription, ProtocolVersion};
     use crate::transport::quic::QuicVersion;
 
     fn over_quic() -> Script {
@@ -93,6 +107,31 @@ mod tests {
                 "server refused the ClientHello: its host reports the port as unreachable (ICMP)";
             assert_eq!(message(&refused), said);
         }
+    }
+
+    #[test]
+    fn an_alert_to_a_closed_port_says_nothing_about_the_client() {
+        let refused = over_dtls().undelivered(CLIENT, Undeliverable::Port, true);
+        let given_up = refused.wait(1).alert(CLIENT, AlertDescription::InternalError);
+        let expected = "failure observed: connection_refused by server";
+        assert_eq!(given_up.verdict(), expected);
+        let alone = over_dtls().alert(CLIENT, AlertDescription::InternalError);
+        assert_eq!(
+            alone.verdict(),
+            "failure observed: internal_error by client"
+        );
+    }
+
+    #[test]
+    fn a_client_that_has_its_servers_finished_may_close_its_port() {
+        let complete = over_dtls().server_hello_13(|hello| {
+            hello.legacy_version = ProtocolVersion::DTLSv1_2;
+            hello.supported_version = None;
+        });
+        let complete = complete.finished_12(SERVER);
+        let gone = complete.undelivered(SERVER, Undeliverable::Port, true);
+        let verdict = gone.then_nothing(1_000).verdict();
+        assert!(verdict.starts_with("unknown"), "{verdict}");
     }
 
     #[test]

@@ -42,6 +42,18 @@ pub enum Found {
     Unknown,
 }
 
+/// What an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It is the first to a request of the login at this place.
+    News(usize),
+    /// It repeats one that was seen, of the login at this place: it was captured twice, or the server had the request twice (RFC 5080
+    /// §2.2.2). Its State may be an older one than that of the login.
+    Repeated(usize),
+    /// Its request was not seen.
+    Unknown,
+}
+
 /// The logins under way, and those that ended lately, so that what is repeated begins no new one.
 #[derive(Debug)]
 pub struct Conversations<T> {
@@ -85,6 +97,9 @@ struct RequestKey {
 struct Request {
     place: usize,
     authenticator: [u8; 16],
+    /// The authenticator of its answer, once that was seen: it depends on the request, and on all bytes of the answer (RFC 2865
+    /// §3).
+    answer: Option<[u8; 16]>,
 }
 
 impl<T> Default for Conversations<T> {
@@ -200,28 +215,36 @@ impl<T> Conversations<T> {
         place
     }
 
-    /// The login that an answer belongs to; `None` if its request was not seen.
+    /// The login that an answer belongs to.
     pub fn answered(
         &mut self,
         hop: &Hop,
         packet: &RadiusPacket<'_>,
         now: Timestamp,
-    ) -> Option<usize> {
+    ) -> Answered {
         let key = RequestKey {
             hop: *hop,
             identifier: packet.identifier,
         };
-        let place = self.requests.get(&key)?.place;
+        let Some(request) = self.requests.get_mut(&key) else {
+            return Answered::Unknown;
+        };
+        let place = request.place;
+        let is_repeated = request.answer.replace(packet.authenticator) == Some(packet.authenticator);
         self.touch(place, now);
-        if let Some(state) = self.state(hop, packet) {
-            let conversation = self.places.get_mut(place)?.as_mut()?;
+        if is_repeated {
+            return Answered::Repeated(place);
+        }
+        if let Some(state) = self.state(hop, packet)
+            && let Some(Some(conversation)) = self.places.get_mut(place)
+        {
             let before = conversation.state.replace(state);
             self.states.insert(state, place);
             if let Some(before) = before.filter(|before| *before != state) {
                 self.forget_state(before, place);
             }
         }
-        Some(place)
+        Answered::News(place)
     }
 
     /// The login that was quiet for longest, if it was for `timeout`.
@@ -311,6 +334,7 @@ impl<T> Conversations<T> {
         let request = Request {
             place,
             authenticator,
+            answer: None,
         };
         self.requests.insert(key, request);
     }
@@ -381,7 +405,32 @@ mod tests {
 
     fn answer(table: &mut Conversations<char>, port: u16, bytes: &[u8]) -> Option<usize> {
         let packet = RadiusPacket::read(bytes, bytes.len()).unwrap();
-        table.answered(&hop(port), &packet, at(0))
+        match table.answered(&hop(port), &packet, at(0)) {
+            Answered::News(place) => Some(place),
+            Answered::Repeated(_) | Answered::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_challenge_that_comes_late_does_not_bring_its_state_back() {
+        let mut table = Conversations::default();
+        let place = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 0), 'a');
+        let challenge = packet(CHALLENGE, 1, 11, 0);
+        assert_eq!(answer(&mut table, 5000, &challenge), Some(place));
+        let next = packet(ACCESS_REQUEST, 2, 11, 0);
+        assert_eq!(
+            find(&mut table, 5000, &next, false),
+            Found::Continued(place)
+        );
+        let second = packet(CHALLENGE, 2, 12, 0);
+        assert_eq!(answer(&mut table, 5000, &second), Some(place));
+        assert_eq!(answer(&mut table, 5000, &challenge), None);
+        assert_eq!(answer(&mut table, 5000, &second), None);
+        let last = packet(ACCESS_REQUEST, 3, 12, 0);
+        assert_eq!(
+            find(&mut table, 5000, &last, false),
+            Found::Continued(place)
+        );
     }
 
     #[test]

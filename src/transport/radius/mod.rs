@@ -8,5 +8,5 @@
 mod conversations;
 mod packet;
 
-pub use conversations::{Conversation, Conversations, Found, Hop};
+pub use conversations::{Answered, Conversation, Conversations, Found, Hop};
 pub use packet::{Attribute, RadiusCode, RadiusPacket};
