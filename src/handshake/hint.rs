@@ -290,12 +290,12 @@ fn parameters(event: &Handshake, known: &KnownServer) -> Option<String> {
             names(&accepted)
         )
     };
-    let has_suite = known
-        .cipher_suites
-        .iter()
-        .any(|suite| suites.contains(suite));
-    if !has_suite && !known.cipher_suites.is_empty() {
-        let accepted = known.cipher_suites.iter().map(ToString::to_string);
+    let accepted = known.suites_for(event.tls.offered_versions.as_deref());
+    if accepted.is_empty() {
+        return None;
+    }
+    if !accepted.iter().any(|suite| suites.contains(suite)) {
+        let accepted = accepted.iter().map(ToString::to_string);
         return Some(missing(accepted.collect()));
     }
     let groups = event.tls.offered_groups.as_ref()?;
