@@ -502,6 +502,10 @@ pub enum StepKind {
     ConnectionClose(QuicClose),
     /// ICMP reports that a datagram of the peer was not delivered, for this reason.
     Undeliverable(&'static str),
+    /// A login over EAP was accepted: by RADIUS, or on a link without it by EAP.
+    Accepted(Transport),
+    /// A login over EAP was rejected.
+    Rejected(Transport),
 }
 
 impl std::fmt::Display for StepKind {
@@ -528,6 +532,10 @@ impl std::fmt::Display for StepKind {
             Self::VersionNegotiation => f.write_str("Version Negotiation"),
             Self::ConnectionClose(close) => write!(f, "CONNECTION_CLOSE {close}"),
             Self::Undeliverable(reason) => write!(f, "ICMP {reason}"),
+            Self::Accepted(Transport::Eapol) => f.write_str("EAP-Success"),
+            Self::Accepted(_) => f.write_str("Access-Accept"),
+            Self::Rejected(Transport::Eapol) => f.write_str("EAP-Failure"),
+            Self::Rejected(_) => f.write_str("Access-Reject"),
         }
     }
 }
