@@ -778,6 +778,9 @@ text_enum! {
         Truncated = "truncated",
         /// What followed the hellos could not be parsed as TLS records.
         UnreadableRecords = "unreadable_records",
+        /// QUIC: the client asked again, too few times for a verdict, and no answer is in view. The server may be silent, or only the
+        /// client was captured.
+        NoAnswer = "no_answer",
         /// The last data in view were neither acknowledged nor sent again, as TCP would do: the capture lacks packets.
         LastDataNotAcknowledged = "last_data_not_acknowledged",
         /// The way the connection closed fits a completed handshake as well as a refusal.
@@ -802,6 +805,9 @@ impl UnknownBecause {
             Self::Gap => "gap in the capture",
             Self::Truncated => "packets cut short",
             Self::UnreadableRecords => "records could not be read",
+            Self::NoAnswer => {
+                "no answer to the client's hello, which it repeated: a capture at the server shows whether that is silent"
+            }
             Self::LastDataNotAcknowledged => {
                 "the capture lacks packets: the last data were not acknowledged"
             }

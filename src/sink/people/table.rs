@@ -19,7 +19,7 @@ use unicode_width::UnicodeWidthStr;
 use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right, wrap};
 use crate::event::{
     ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, LocalProcess,
-    NotTls, NotTlsKind, Outcome, RenegotiationEnd,
+    NotTls, NotTlsKind, Outcome, RenegotiationEnd, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
@@ -553,6 +553,7 @@ fn notes(event: &Handshake) -> String {
 /// Adds why there is no verdict.
 fn add_doubts(notes: &mut Notes, event: &Handshake) {
     match (event.unknown_because, event.capture.directions) {
+        (Some(because @ UnknownBecause::NoAnswer), _) => notes.add(because.explanation()),
         (_, Directions::ClientOnly) => notes.add("only the client was captured"),
         (_, Directions::ServerOnly) => notes.add("only the server was captured"),
         (Some(because), Directions::Both) => notes.add(because.explanation()),
