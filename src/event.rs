@@ -304,6 +304,8 @@ impl Event {
 pub struct NotTls {
     /// Packet time of the first packet of the connection.
     pub time: Timestamp,
+    /// The file or interface that its packets came from, if it is known: that of the first packet after the SYN.
+    pub source: Option<Arc<str>>,
     /// Identifies the connection within a run, as [`Handshake::flow_id`] does.
     pub flow_id: u64,
     /// What came instead of TLS.
@@ -333,6 +335,7 @@ impl NotTls {
     ) -> Self {
         Self {
             time,
+            source: None,
             flow_id: 0,
             kind,
             client,
