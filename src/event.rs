@@ -352,6 +352,17 @@ impl NotTls {
     pub fn community_id(&self) -> String {
         community_id(self.client, self.server, IpProtocol::Tcp)
     }
+
+    /// The failure that it is; `None` if nobody was refused: a probe sends nothing, and a client that did not ask for TLS
+    /// has what it wants.
+    #[must_use]
+    pub const fn error_type(&self) -> Option<ErrorType> {
+        match (self.kind, self.starttls) {
+            (NotTlsKind::StartTlsRefused, _) => Some(ErrorType::StartTlsRefused),
+            (NotTlsKind::Plaintext, None) => Some(ErrorType::NotTls),
+            (NotTlsKind::Plaintext, Some(_)) | (NotTlsKind::SilentProbe, _) => None,
+        }
+    }
 }
 
 text_enum! {
