@@ -81,7 +81,7 @@ impl Selection {
             && fits(&self.clients, |peer| peer.is_client_of(event))
     }
 
-    /// Whether it selects a connection without TLS, which has neither names nor an outcome.
+    /// Whether it selects a connection without TLS. That has no names, and its outcome is a failure if a side was refused.
     #[must_use]
     pub fn selects_not_tls(&self, event: &NotTls) -> bool {
         let errors: &[ErrorType] = match event.kind {
@@ -89,8 +89,11 @@ impl Selection {
             NotTlsKind::StartTlsRefused => &[ErrorType::NotTls, ErrorType::StartTlsRefused],
             NotTlsKind::SilentProbe => &[], // a probe fails at nothing
         };
+        let has_failed = event.error_type().is_some();
         self.is_within(event.time)
-            && self.outcomes.is_empty()
+            && fits(&self.outcomes, |outcome| {
+                has_failed && *outcome == Outcome::Failure
+            })
             && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
             && self.versions.is_empty()
             && self.findings.is_empty()
@@ -400,7 +403,23 @@ mod tests {
         selection.clients = vec![peer("10.0.0.1")];
         selection.errors = vec![ErrorType::NotTls];
         assert!(selection.selects_not_tls(&event));
-        selection.outcomes = vec![Outcome::Failure];
+        selection.outcomes = vec![Outcome::Success];
         assert!(!selection.selects_not_tls(&event));
+    }
+
+    #[test]
+    fn a_refusal_of_tls_is_a_failure_and_a_client_that_did_not_ask_for_tls_has_not_failed() {
+        let mut event = test_events::refused_starttls();
+        let failures = Selection {
+            outcomes: vec![Outcome::Unknown, Outcome::Failure],
+            ..Selection::default()
+        };
+        assert!(failures.selects_not_tls(&event));
+        event.kind = NotTlsKind::Plaintext;
+        assert!(!failures.selects_not_tls(&event));
+        event.starttls = None; // plain text where TLS is spoken from the first byte
+        assert!(failures.selects_not_tls(&event));
+        event.kind = NotTlsKind::SilentProbe;
+        assert!(!failures.selects_not_tls(&event));
     }
 }
