@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::{Handshake, Protocol, ProxyKind, StartTls};
+use crate::event::{Handshake, NotTls, Protocol, ProxyKind, StartTls};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -37,11 +37,27 @@ impl Scope {
             && self.proxies.is_empty()
     }
 
+    /// Whether it covers a connection without TLS, of which neither a server name nor tunnels are known.
+    pub(super) fn contains_not_tls(&self, event: &NotTls) -> bool {
+        let proxy = event.proxy.as_deref();
+        self.server_names.is_empty()
+            && self.tunnels.is_empty()
+            && fits(&self.ports, |port| *port == event.server.port)
+            && fits(&self.servers, |network| {
+                network.contains(event.server.address)
+            })
+            && fits(&self.clients, |network| {
+                network.contains(event.client.address)
+            })
+            && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
+            && fits(&self.starttls, |protocol| event.starttls == Some(*protocol))
+            && fits(&self.proxies, |kind| {
+                proxy.is_some_and(|proxy| proxy.kind == *kind)
+            })
+    }
+
     /// Whether it covers `event`.
     pub(super) fn contains(&self, event: &Handshake) -> bool {
-        fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
-            list.is_empty() || list.iter().any(fits)
-        }
         let name = event.tls.server_name.as_deref();
         fits(&self.ports, |port| *port == event.server.port)
             && fits(&self.servers, |network| {
@@ -66,6 +82,10 @@ impl Scope {
                 name.is_some_and(|name| glob.matches(name))
             })
     }
+}
+
+fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(fits)
 }
 
 #[cfg(test)]
@@ -104,6 +124,24 @@ mod tests {
             ..Scope::default()
         };
         assert!(!scope.is_everything() && !scope.contains(&event));
+    }
+
+    #[test]
+    fn a_refused_starttls_is_in_scope_by_its_ends_and_its_dialogue() {
+        let event = test_events::refused_starttls(); // smtp, 10.0.0.1 to 10.0.0.2:443
+        let mut scope = Scope {
+            starttls: vec![StartTls::Smtp],
+            ports: vec![443],
+            servers: vec!["10.0.0.2".parse().unwrap()],
+            protocols: vec![Protocol::Tls],
+            ..Scope::default()
+        };
+        assert!(scope.contains_not_tls(&event));
+        scope.server_names = vec![Glob::new("*")];
+        assert!(!scope.contains_not_tls(&event));
+        scope.server_names.clear();
+        scope.clients = vec!["10.0.0.2".parse().unwrap()];
+        assert!(!scope.contains_not_tls(&event));
     }
 
     #[test]
