@@ -22,6 +22,10 @@ pub(super) struct Scope {
     pub(super) starttls: Vec<StartTls>,
     /// Kinds of proxies.
     pub(super) proxies: Vec<ProxyKind>,
+    /// Patterns for the user's name of a login over EAP; a handshake of another protocol matches none.
+    pub(super) user_names: Vec<Glob>,
+    /// Patterns for the device of a login over EAP.
+    pub(super) calling_station_ids: Vec<Glob>,
 }
 
 impl Scope {
@@ -35,6 +39,8 @@ impl Scope {
             && self.protocols.is_empty()
             && self.starttls.is_empty()
             && self.proxies.is_empty()
+            && self.user_names.is_empty()
+            && self.calling_station_ids.is_empty()
     }
 
     /// Whether it covers a connection without TLS, of which neither a server name nor tunnels are known.
@@ -42,6 +48,8 @@ impl Scope {
         let proxy = event.proxy.as_deref();
         self.server_names.is_empty()
             && self.tunnels.is_empty()
+            && self.user_names.is_empty()
+            && self.calling_station_ids.is_empty()
             && fits(&self.ports, |port| *port == event.server.port)
             && fits(&self.servers, |network| {
                 network.contains(event.server.address)
@@ -81,6 +89,15 @@ impl Scope {
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
             })
+            && fits(&self.user_names, |glob| {
+                let user = event.eap.as_ref().and_then(|eap| eap.user_name.as_deref());
+                user.is_some_and(|user| glob.matches(user))
+            })
+            && fits(&self.calling_station_ids, |glob| {
+                let eap = event.eap.as_ref();
+                let station = eap.and_then(|eap| eap.calling_station_id.as_deref());
+                station.is_some_and(|station| glob.matches_station(station))
+            })
     }
 }
 
@@ -106,6 +123,27 @@ mod tests {
         assert!(scope.contains(&event));
         scope.servers = vec!["10.0.0.1".parse().unwrap()];
         assert!(!scope.contains(&event));
+    }
+
+    #[test]
+    fn a_scope_may_be_the_user_or_the_device_of_a_login() {
+        let mut event = test_events::completed();
+        let users = Scope {
+            user_names: vec![Glob::new("*@example.org")],
+            ..Scope::default()
+        };
+        let stations = Scope {
+            calling_station_ids: vec![Glob::new("02:00:5e:*")],
+            ..Scope::default()
+        };
+        for scope in [&users, &stations] {
+            assert!(!scope.is_everything() && !scope.contains(&event));
+        }
+        let mut eap = crate::event::EapFacts::default();
+        eap.user_name = Some("alice@example.org".to_owned());
+        eap.calling_station_id = Some("02-00-5E-10-00-01".to_owned());
+        event.eap = Some(Box::new(eap));
+        assert!(users.contains(&event) && stations.contains(&event));
     }
 
     #[test]
