@@ -304,6 +304,8 @@ impl Event {
 pub struct NotTls {
     /// Packet time of the first packet of the connection.
     pub time: Timestamp,
+    /// The file or interface that its packets came from, if it is known: that of the first packet after the SYN.
+    pub source: Option<Arc<str>>,
     /// Identifies the connection within a run, as [`Handshake::flow_id`] does.
     pub flow_id: u64,
     /// What came instead of TLS.
@@ -333,6 +335,7 @@ impl NotTls {
     ) -> Self {
         Self {
             time,
+            source: None,
             flow_id: 0,
             kind,
             client,
@@ -348,6 +351,17 @@ impl NotTls {
     #[must_use]
     pub fn community_id(&self) -> String {
         community_id(self.client, self.server, IpProtocol::Tcp)
+    }
+
+    /// The failure that it is; `None` if nobody was refused: a probe sends nothing, and a client that did not ask for TLS
+    /// has what it wants.
+    #[must_use]
+    pub const fn error_type(&self) -> Option<ErrorType> {
+        match (self.kind, self.starttls) {
+            (NotTlsKind::StartTlsRefused, _) => Some(ErrorType::StartTlsRefused),
+            (NotTlsKind::Plaintext, None) => Some(ErrorType::NotTls),
+            (NotTlsKind::Plaintext, Some(_)) | (NotTlsKind::SilentProbe, _) => None,
+        }
     }
 }
 
@@ -502,6 +516,10 @@ pub enum StepKind {
     ConnectionClose(QuicClose),
     /// ICMP reports that a datagram of the peer was not delivered, for this reason.
     Undeliverable(&'static str),
+    /// A login over EAP was accepted: by RADIUS, or on a link without it by EAP.
+    Accepted(Transport),
+    /// A login over EAP was rejected.
+    Rejected(Transport),
 }
 
 impl std::fmt::Display for StepKind {
@@ -528,6 +546,10 @@ impl std::fmt::Display for StepKind {
             Self::VersionNegotiation => f.write_str("Version Negotiation"),
             Self::ConnectionClose(close) => write!(f, "CONNECTION_CLOSE {close}"),
             Self::Undeliverable(reason) => write!(f, "ICMP {reason}"),
+            Self::Accepted(Transport::Eapol) => f.write_str("EAP-Success"),
+            Self::Accepted(_) => f.write_str("Access-Accept"),
+            Self::Rejected(Transport::Eapol) => f.write_str("EAP-Failure"),
+            Self::Rejected(_) => f.write_str("Access-Reject"),
         }
     }
 }
@@ -770,6 +792,9 @@ text_enum! {
         Truncated = "truncated",
         /// What followed the hellos could not be parsed as TLS records.
         UnreadableRecords = "unreadable_records",
+        /// QUIC: the client asked again, too few times for a verdict, and no answer is in view. The server may be silent, or only the
+        /// client was captured.
+        NoAnswer = "no_answer",
         /// The last data in view were neither acknowledged nor sent again, as TCP would do: the capture lacks packets.
         LastDataNotAcknowledged = "last_data_not_acknowledged",
         /// The way the connection closed fits a completed handshake as well as a refusal.
@@ -794,6 +819,9 @@ impl UnknownBecause {
             Self::Gap => "gap in the capture",
             Self::Truncated => "packets cut short",
             Self::UnreadableRecords => "records could not be read",
+            Self::NoAnswer => {
+                "no answer to the client's hello, which it repeated: a capture at the server shows whether that is silent"
+            }
             Self::LastDataNotAcknowledged => {
                 "the capture lacks packets: the last data were not acknowledged"
             }

@@ -32,6 +32,39 @@ impl Glob {
         let name: Vec<char> = name.chars().map(|c| c.to_ascii_lowercase()).collect();
         fits(&self.0, &name, ['*', '?'])
     }
+
+    /// As [`Glob::matches`], for a Calling-Station-Id: hardware addresses are equal however they are separated, as in
+    /// `02-00-5E-10-00-01`, `02:00:5e:10:00:01` and `0200.5e10.0001` (RFC 3580 §3.21 asks for the first form).
+    #[must_use]
+    pub fn matches_station(&self, station: &str) -> bool {
+        let is_separator = |c: &char| matches!(c, '-' | ':' | '.');
+        let bare: String = station.chars().filter(|c| !is_separator(c)).collect();
+        let is_address = bare.len() == 12 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let pattern: Vec<char> = self
+            .0
+            .iter()
+            .copied()
+            .filter(|c| !is_separator(c))
+            .collect();
+        self.matches(station) || is_address && Self(pattern).matches(&bare)
+    }
+}
+
+/// Whether a text is a hardware address with separators.
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `show` asks"))]
+pub(crate) fn is_hardware_address(text: &str) -> bool {
+    let groups: Vec<&str> = match text.contains('.') {
+        true => text.split('.').collect(),
+        false => text.split(['-', ':']).collect(),
+    };
+    let digits = match groups.len() {
+        6 => 2,
+        3 => 4,
+        _ => return false,
+    };
+    let is_group =
+        |group: &&str| group.len() == digits && group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().all(is_group)
 }
 
 /// Whether the whole of `name` fits `pattern`, in which the first of `wild` stands for any run and the second for any one.

@@ -163,11 +163,14 @@ fn describe(head: &[u8]) -> String {
         return format!("is {what}");
     }
     if head.len() >= MIN_TEXT && is_text(head) {
-        return "looks like text, not a capture".to_owned();
+        return TEXT.to_owned();
     }
     let start: String = head.iter().take(4).map(|b| format!("{b:02x}")).collect();
     format!("is not a capture file (starts with 0x{start})")
 }
+
+/// What [`describe`] says of text.
+const TEXT: &str = "looks like text, not a capture";
 
 /// Bytes that look like text by chance if they are fewer.
 const MIN_TEXT: usize = 4;
@@ -202,10 +205,12 @@ pub(super) fn captures(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf>
             return Vec::new();
         }
     };
+    let mut skipped = Skipped::default();
     let captures: Vec<PathBuf> = files
         .into_iter()
-        .filter(|file| looks_like_a_capture(file, problems))
+        .filter(|file| looks_like_a_capture(file, &mut skipped, problems))
         .collect();
+    problems.extend(skipped.problems());
     if captures.is_empty() {
         problems.push(CaptureError::NoCaptures { directory }.into());
     }
@@ -237,7 +242,51 @@ fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
+/// Key logs and texts in a directory of captures. Each kind is one warning: there may be one next to each capture.
+#[derive(Default)]
+struct Skipped {
+    key_logs: Vec<Arc<str>>,
+    texts: Vec<Arc<str>>,
+}
+
+impl Skipped {
+    /// Takes a file that is `seen` to be no capture; false if it deserves a warning of its own.
+    fn take(&mut self, file: &Arc<str>, seen: &str) -> bool {
+        let kind = match seen {
+            TEXT => &mut self.texts,
+            _ if seen.strip_prefix("is ") == Some(KEY_LOG) => &mut self.key_logs,
+            _ => return false,
+        };
+        kind.push(Arc::clone(file));
+        true
+    }
+
+    fn problems(&self) -> impl Iterator<Item = Problem> {
+        let key_logs = match &self.key_logs[..] {
+            [] => None,
+            [only] => Some(format!("skipped: `{only}` is {KEY_LOG}")),
+            [first, ..] => Some(format!(
+                "skipped {} TLS key logs: pass each that you need with `--keylog`, as in `--keylog {first}`",
+                self.key_logs.len()
+            )),
+        };
+        let texts = match &self.texts[..] {
+            [] => None,
+            [only] => Some(format!("skipped: `{only}` {TEXT}")),
+            [first, ..] => Some(format!(
+                "skipped {} files that look like text, as `{first}`",
+                self.texts.len()
+            )),
+        };
+        [key_logs, texts]
+            .into_iter()
+            .flatten()
+            .map(Problem::warning)
+    }
+}
+
+/// Whether a file of a directory is a capture; if not, it is `skipped` or a problem.
+fn looks_like_a_capture(path: &Path, skipped: &mut Skipped, problems: &mut Vec<Problem>) -> bool {
     let file: Arc<str> = path.to_string_lossy().into();
     if regular_file_length(path).is_none() {
         let text = format!("skipped `{file}`: not a regular file");
@@ -248,6 +297,11 @@ fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
         FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), &Windows::default());
     match opened {
         Ok(_) => true,
+        Err(CaptureError::NotACapture { ref seen, .. })
+            if !is_named_like_a_capture(path) && skipped.take(&file, seen) =>
+        {
+            false
+        }
         Err(error @ (CaptureError::NotACapture { .. } | CaptureError::Empty { .. })) => {
             let text = format!("skipped: {error}");
             problems.push(if is_named_like_a_capture(path) {
@@ -296,7 +350,7 @@ impl Read for Counted {
 const HEAD: usize = 24;
 
 /// What people also have lying around, by its first bytes.
-const KNOWN_FORMATS: [(&[u8], &str); 12] = [
+const KNOWN_FORMATS: [(&[u8], &str); 14] = [
     (
         b"snoop\0\0\0",
         "a snoop capture: convert it with `editcap -F pcapng`",
@@ -328,15 +382,14 @@ const KNOWN_FORMATS: [(&[u8], &str); 12] = [
     ),
     (b"PK\x03\x04", "a ZIP archive: unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it first"),
-    (
-        b"CLIENT_",
-        "a TLS key log, not a capture: pass it with `--keylog`",
-    ),
-    (
-        b"SERVER_",
-        "a TLS key log, not a capture: pass it with `--keylog`",
-    ),
+    (b"CLIENT_", KEY_LOG),
+    (b"SERVER_", KEY_LOG),
+    (b"EXPORTER_SECRET ", KEY_LOG),
+    (b"# SSL/TLS secrets log", KEY_LOG), // OpenSSL and NSS begin with this line
 ];
+
+/// What a file is that `SSLKEYLOGFILE` names (RFC 9850).
+const KEY_LOG: &str = "a TLS key log, not a capture: pass it with `--keylog`";
 
 #[cfg(test)]
 mod tests {
@@ -432,12 +485,54 @@ mod tests {
         let mut problems = Vec::new();
         assert_eq!(captures(directory.path(), &mut problems), [first, second]);
         let texts: Vec<&str> = problems.iter().map(|p| &*p.text).collect();
-        assert!(texts[0].ends_with("README` looks like text, not a capture"));
-        assert!(texts[1].ends_with("c.pcap` is empty"));
+        assert!(texts[0].ends_with("c.pcap` is empty"));
+        assert!(texts[1].ends_with("README` looks like text, not a capture"));
         assert!(texts.iter().all(|text| text.starts_with("skipped: `")));
         let severities: Vec<_> = problems.iter().map(|p| p.severity).collect();
-        assert_eq!(severities, [Severity::Warning, Severity::Error]);
+        assert_eq!(severities, [Severity::Error, Severity::Warning]);
         assert_eq!(problems.len(), 2);
+        directory.write("notes.txt", b"more of them");
+        let mut problems = Vec::new();
+        captures(directory.path(), &mut problems);
+        let text = &problems[1].text;
+        assert!(
+            text.starts_with("skipped 2 files that look like text, as `"),
+            "{text}"
+        );
+        assert!(text.ends_with("README`"), "{text}");
+    }
+
+    #[test]
+    fn the_key_logs_of_a_directory_are_one_warning() {
+        let directory = Directory::new();
+        let capture = directory.write("a.pcap", &LITTLE.pcap(PCAP_MICROSECONDS, 1));
+        let first = directory.write("a.keys", b"CLIENT_RANDOM 00 11");
+        let mut problems = Vec::new();
+        assert_eq!(captures(directory.path(), &mut problems), [capture.clone()]);
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        let expected = format!(
+            "skipped: `{}` is a TLS key log, not a capture: pass it with `--keylog`",
+            first.display()
+        );
+        assert_eq!(*problem.text, *expected);
+        directory.write(
+            "b.keys",
+            b"# SSL/TLS secrets log file, generated by OpenSSL\nCLIENT_RANDOM",
+        );
+        directory.write("c.keys", b"SERVER_HANDSHAKE_TRAFFIC_SECRET 00 11");
+        let mut problems = Vec::new();
+        assert_eq!(captures(directory.path(), &mut problems), [capture]);
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        let expected = format!(
+            "skipped 3 TLS key logs: pass each that you need with `--keylog`, as in `--keylog {}`",
+            first.display()
+        );
+        assert_eq!(*problem.text, *expected);
+        assert_eq!(problem.severity, Severity::Warning);
     }
 
     #[test]

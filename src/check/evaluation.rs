@@ -9,7 +9,7 @@ use super::known_findings::KnownFindings;
 use super::policy::Policy;
 use super::result::{CheckResult, NotEvaluated, Report};
 use super::tally::{Run, Tally};
-use crate::event::{Handshake, Outcome};
+use crate::event::{Handshake, NotTls, Outcome};
 use crate::stats::Stats;
 
 /// Evaluates handshakes one by one; memory depends on the policy alone.
@@ -91,6 +91,29 @@ impl Evaluation {
         }
     }
 
+    /// Evaluates a connection that did not become TLS by the rules that ask about failures.
+    ///
+    /// It is no handshake: a check that saw nothing else has seen nothing.
+    pub fn not_tls(&mut self, event: &NotTls) {
+        let is_expected = self.tallies.iter().any(|tally| {
+            let check = &tally.check;
+            check.scope.contains_not_tls(event) && check.assertion.expects_not_tls(event)
+        });
+        for tally in &mut self.tallies {
+            let check = &tally.check;
+            if !check.scope.contains_not_tls(event) {
+                continue;
+            }
+            match check.assertion.evaluate_not_tls(event) {
+                None => {}
+                Some(_) if is_expected && check.assertion.skips_expected_failures() => {
+                    tally.skip_expected();
+                }
+                Some(compliance) => tally.add_not_tls(event, compliance, &mut self.known),
+            }
+        }
+    }
+
     /// Ends the evaluation; `stats` counts the whole run.
     #[must_use]
     pub fn finish(self, stats: &Stats, warnings: &InputWarnings) -> Report {
@@ -156,7 +179,10 @@ impl Evaluation {
 mod tests {
     use super::*;
     use crate::check::{MAX_OFFENDERS, Status};
-    use crate::sink::test_events::{barely_seen, completed, refused_by_the_client};
+    use crate::event::NotTlsKind;
+    use crate::sink::test_events::{
+        barely_seen, completed, refused_by_the_client, refused_starttls,
+    };
 
     fn report(policy: &str, events: &[Handshake]) -> Report {
         let policy = Policy::parse(policy, "test").unwrap();
@@ -212,6 +238,81 @@ mod tests {
         let of = |class| status(&format!("max-failures-of = {{ {class} = 0 }}"), &events);
         assert_eq!(of("unknown_ca"), Status::Error);
         assert_eq!(of("cert_expired"), Status::Held);
+    }
+
+    fn result_of_not_tls(rule: &str, plain: &NotTls) -> CheckResult {
+        let policy = Policy::parse(&format!("[[rule]]\n{rule}"), "test").unwrap();
+        let mut evaluation = Evaluation::new(policy, Context::default());
+        evaluation.handshake(&completed());
+        evaluation.not_tls(plain);
+        let report = evaluation.finish(&Stats::default(), &InputWarnings::default());
+        report.results.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_refused_starttls_is_a_failure_and_plain_text_only_if_the_policy_names_it() {
+        let refused = refused_starttls();
+        let status = |rule: &str, event: &NotTls| result_of_not_tls(rule, event).status;
+        for rule in [
+            "max-failures = 0",
+            "max-failures-of = { starttls_refused = 0 }",
+            "where = { starttls = 'smtp' }\nmax-failures = 0",
+        ] {
+            let result = result_of_not_tls(rule, &refused);
+            assert_eq!(result.status, Status::Error, "{rule}");
+            let why = &result.offenders[0].why;
+            let expected = "starttls_refused: server refused STARTTLS: \"454 no\"";
+            assert_eq!(why, expected, "{rule}");
+        }
+        assert_eq!(status("max-failures = 1", &refused), Status::Held);
+        let other = "max-failures-of = { not_tls = 0 }";
+        assert_eq!(status(other, &refused), Status::Held);
+        assert_eq!(status("min-version = 'TLS 1.2'", &refused), Status::Held);
+
+        let mut plain = NotTls {
+            kind: NotTlsKind::Plaintext,
+            starttls: None,
+            ..refused
+        };
+        assert_eq!(status("max-failures = 0", &plain), Status::Held);
+        assert_eq!(status(other, &plain), Status::Error);
+        plain.starttls = Some(crate::event::StartTls::Smtp); // the client did not ask for TLS
+        assert_eq!(status(other, &plain), Status::Held);
+        plain.kind = NotTlsKind::SilentProbe;
+        assert_eq!(status(other, &plain), Status::Held);
+    }
+
+    #[test]
+    fn a_refused_starttls_that_a_rule_expects_is_no_failure() {
+        let rules = |class: &str| {
+            format!(
+                "where = {{ starttls = 'smtp' }}\nexpect-failure = '{class}'\n[[rule]]\nmax-failures = 0"
+            )
+        };
+        let statuses = |class: &str| {
+            let policy = Policy::parse(&format!("[[rule]]\n{}", rules(class)), "test").unwrap();
+            let mut evaluation = Evaluation::new(policy, Context::default());
+            evaluation.handshake(&completed());
+            evaluation.not_tls(&refused_starttls());
+            let report = evaluation.finish(&Stats::default(), &InputWarnings::default());
+            report
+                .results
+                .iter()
+                .map(|result| result.status)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(statuses("starttls_refused"), [Status::Held, Status::Held]);
+        assert_eq!(statuses("unknown_ca"), [Status::Error, Status::Error]);
+    }
+
+    #[test]
+    fn a_connection_without_tls_is_no_handshake() {
+        let policy = Policy::parse("[[rule]]\nmax-failures = 1", "test").unwrap();
+        let mut evaluation = Evaluation::new(policy, Context::default());
+        evaluation.not_tls(&refused_starttls());
+        let report = evaluation.finish(&Stats::default(), &InputWarnings::default());
+        assert!(!report.has_passed());
+        assert_eq!(report.handshakes, 0);
     }
 
     #[test]

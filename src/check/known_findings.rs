@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::policy::Check;
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls};
 
 /// Findings in a file of them: more than anyone reviews.
 pub const MAX_KNOWN_FINDINGS: usize = 100_000;
@@ -39,6 +39,16 @@ impl Finding {
         let server = event.tls.server_name.clone();
         Self {
             server: Some(server.unwrap_or_else(|| event.server.to_string())),
+            client: Some(event.client.address.to_string()),
+            found: Some(without_amounts(why)),
+            ..Self::of_run(check)
+        }
+    }
+
+    /// The same of a connection that did not become TLS.
+    pub(super) fn of_not_tls(check: &Check, event: &NotTls, why: &str) -> Self {
+        Self {
+            server: Some(event.server.to_string()),
             client: Some(event.client.address.to_string()),
             found: Some(without_amounts(why)),
             ..Self::of_run(check)

@@ -176,6 +176,8 @@ fn scope() -> Value {
                 one_or_several(words(ProxyKind::ALL.iter().map(|kind| kind.as_str()))),
                 "Kinds of proxies that the connection goes through or comes from",
             ),
+            "user-name": texts("Patterns of the user's name of logins over EAP, as in `*@example.org`"),
+            "calling-station-id": texts("Patterns of the device of logins over EAP, as in `02:00:5e:*`"),
         },
     })
 }
@@ -347,7 +349,7 @@ mod tests {
             "forbidden-suites = ['*', 'ECDHE-RSA-AES128-SHA', 'tls_aes_128_gcm_sha256', '0x1301']",
             "allowed-groups = ['P-256', 'x25519', '0x11ec']",
             "no-gaps = true\nwhere = { client = ['::/0', '::ffff:192.0.2.1', '2001:DB8::/32', '0.0.0.0/0'] }",
-            "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'], tunnel = 'gre*' }\nno-gaps = true",
+            "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'], tunnel = 'gre*', user-name = '*@a', calling-station-id = ['02:*'] }\nno-gaps = true",
         ] {
             assert_accepted(&format!(
                 "severity = 'warning'\nallow-empty = true\n[[rule]]\n{rule}"

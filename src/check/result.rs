@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::assertion::handshakes;
 use super::policy::RuleSeverity;
-use crate::event::{Handshake, Outcome};
+use crate::event::{Handshake, NotTls, Outcome};
 use crate::flow::Endpoint;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -242,9 +242,9 @@ pub struct Offender {
 pub struct Location {
     /// The file that the first packet came from.
     pub source: Arc<str>,
-    /// Number of the first packet in the file, from 1.
+    /// Number of the first packet in the file, from 1; 0 if it is not known, as of a connection that did not become TLS.
     pub first_packet: u64,
-    /// Number of the last packet that the event is based on.
+    /// Number of the last packet that the event is based on; 0 if it is not known.
     pub last_packet: u64,
     /// When it began, in packet time.
     pub time: Timestamp,
@@ -269,6 +269,24 @@ impl Offender {
         Self {
             handshake: Some(Location::from(event)),
             why: cut(why, MAX_WHY) + &processes(event),
+        }
+    }
+
+    /// A connection that did not become TLS.
+    pub(super) fn of_not_tls(event: &NotTls, why: &str) -> Self {
+        let location = Location {
+            source: event.source.clone().unwrap_or_default(),
+            first_packet: 0,
+            last_packet: 0,
+            time: event.time,
+            client: event.client,
+            server: event.server,
+            server_name: None,
+            outcome: Outcome::Failure,
+        };
+        Self {
+            handshake: Some(location),
+            why: cut(why, MAX_WHY),
         }
     }
 }

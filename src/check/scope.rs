@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::{Handshake, Protocol, ProxyKind, StartTls};
+use crate::event::{Handshake, NotTls, Protocol, ProxyKind, StartTls};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -22,6 +22,10 @@ pub(super) struct Scope {
     pub(super) starttls: Vec<StartTls>,
     /// Kinds of proxies.
     pub(super) proxies: Vec<ProxyKind>,
+    /// Patterns for the user's name of a login over EAP; a handshake of another protocol matches none.
+    pub(super) user_names: Vec<Glob>,
+    /// Patterns for the device of a login over EAP.
+    pub(super) calling_station_ids: Vec<Glob>,
 }
 
 impl Scope {
@@ -35,13 +39,33 @@ impl Scope {
             && self.protocols.is_empty()
             && self.starttls.is_empty()
             && self.proxies.is_empty()
+            && self.user_names.is_empty()
+            && self.calling_station_ids.is_empty()
+    }
+
+    /// Whether it covers a connection without TLS, of which neither a server name nor tunnels are known.
+    pub(super) fn contains_not_tls(&self, event: &NotTls) -> bool {
+        let proxy = event.proxy.as_deref();
+        self.server_names.is_empty()
+            && self.tunnels.is_empty()
+            && self.user_names.is_empty()
+            && self.calling_station_ids.is_empty()
+            && fits(&self.ports, |port| *port == event.server.port)
+            && fits(&self.servers, |network| {
+                network.contains(event.server.address)
+            })
+            && fits(&self.clients, |network| {
+                network.contains(event.client.address)
+            })
+            && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
+            && fits(&self.starttls, |protocol| event.starttls == Some(*protocol))
+            && fits(&self.proxies, |kind| {
+                proxy.is_some_and(|proxy| proxy.kind == *kind)
+            })
     }
 
     /// Whether it covers `event`.
     pub(super) fn contains(&self, event: &Handshake) -> bool {
-        fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
-            list.is_empty() || list.iter().any(fits)
-        }
         let name = event.tls.server_name.as_deref();
         fits(&self.ports, |port| *port == event.server.port)
             && fits(&self.servers, |network| {
@@ -65,7 +89,20 @@ impl Scope {
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
             })
+            && fits(&self.user_names, |glob| {
+                let user = event.eap.as_ref().and_then(|eap| eap.user_name.as_deref());
+                user.is_some_and(|user| glob.matches(user))
+            })
+            && fits(&self.calling_station_ids, |glob| {
+                let eap = event.eap.as_ref();
+                let station = eap.and_then(|eap| eap.calling_station_id.as_deref());
+                station.is_some_and(|station| glob.matches_station(station))
+            })
     }
+}
+
+fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(fits)
 }
 
 #[cfg(test)]
@@ -89,6 +126,27 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_may_be_the_user_or_the_device_of_a_login() {
+        let mut event = test_events::completed();
+        let users = Scope {
+            user_names: vec![Glob::new("*@example.org")],
+            ..Scope::default()
+        };
+        let stations = Scope {
+            calling_station_ids: vec![Glob::new("02:00:5e:*")],
+            ..Scope::default()
+        };
+        for scope in [&users, &stations] {
+            assert!(!scope.is_everything() && !scope.contains(&event));
+        }
+        let mut eap = crate::event::EapFacts::default();
+        eap.user_name = Some("alice@example.org".to_owned());
+        eap.calling_station_id = Some("02-00-5E-10-00-01".to_owned());
+        event.eap = Some(Box::new(eap));
+        assert!(users.contains(&event) && stations.contains(&event));
+    }
+
+    #[test]
     fn a_scope_may_be_a_dialogue_or_a_kind_of_proxy() {
         let mut event = test_events::refused_by_the_client();
         let scope = Scope {
@@ -104,6 +162,24 @@ mod tests {
             ..Scope::default()
         };
         assert!(!scope.is_everything() && !scope.contains(&event));
+    }
+
+    #[test]
+    fn a_refused_starttls_is_in_scope_by_its_ends_and_its_dialogue() {
+        let event = test_events::refused_starttls(); // smtp, 10.0.0.1 to 10.0.0.2:443
+        let mut scope = Scope {
+            starttls: vec![StartTls::Smtp],
+            ports: vec![443],
+            servers: vec!["10.0.0.2".parse().unwrap()],
+            protocols: vec![Protocol::Tls],
+            ..Scope::default()
+        };
+        assert!(scope.contains_not_tls(&event));
+        scope.server_names = vec![Glob::new("*")];
+        assert!(!scope.contains_not_tls(&event));
+        scope.server_names.clear();
+        scope.clients = vec!["10.0.0.2".parse().unwrap()];
+        assert!(!scope.contains_not_tls(&event));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::context::{Context, InputWarnings};
 use super::known_findings::{Finding, KnownFindings};
 use super::policy::{Check, RuleSeverity, Unknown};
 use super::result::{CheckResult, Offender, Status};
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls};
 use crate::stats::Stats;
 
 /// Offenders listed for an assertion: enough to see a pattern. The others are counted.
@@ -73,18 +73,43 @@ impl Tally {
             }
             Compliance::Satisfied => self.evaluated += 1,
             Compliance::Violated(why) => {
-                self.evaluated += 1;
-                if known.is_in_use() && known.contains(Finding::new(&self.check, event, &why)) {
-                    self.known += 1;
-                } else {
-                    self.violations += 1;
-                    if self.offenders.len() < MAX_OFFENDERS {
-                        self.offenders.push(Offender::new(event, &why));
-                    }
-                }
+                let is_known =
+                    known.is_in_use() && known.contains(Finding::new(&self.check, event, &why));
+                self.add_violation(is_known, || Offender::new(event, &why));
             }
         }
         None
+    }
+
+    /// Counts a connection in the scope that did not become TLS.
+    pub(super) fn add_not_tls(
+        &mut self,
+        event: &NotTls,
+        compliance: Compliance,
+        known: &mut KnownFindings,
+    ) {
+        self.in_scope += 1;
+        match compliance {
+            Compliance::NotApplicable | Compliance::Undetermined(_) => {}
+            Compliance::Satisfied => self.evaluated += 1,
+            Compliance::Violated(why) => {
+                let is_known = known.is_in_use()
+                    && known.contains(Finding::of_not_tls(&self.check, event, &why));
+                self.add_violation(is_known, || Offender::of_not_tls(event, &why));
+            }
+        }
+    }
+
+    fn add_violation(&mut self, is_known: bool, offender: impl FnOnce() -> Offender) {
+        self.evaluated += 1;
+        if is_known {
+            self.known += 1;
+            return;
+        }
+        self.violations += 1;
+        if self.offenders.len() < MAX_OFFENDERS {
+            self.offenders.push(offender());
+        }
     }
 
     /// Counts a failure in scope that another rule expects.

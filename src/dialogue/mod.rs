@@ -22,6 +22,7 @@ mod tds;
 mod xmpp;
 
 use std::iter;
+use std::num::NonZeroU32;
 
 use crate::flow::{Direction, PerDirection};
 use crate::memory::boxed;
@@ -74,6 +75,8 @@ pub struct Dialogue {
     is_quiet: bool,
     /// Runs since then, as far as they are counted.
     quiet_runs: u8,
+    /// The number of the file or interface that the connection came from, which is the owner's affair. It is here since there is room.
+    pub source: Option<NonZeroU32>,
 }
 
 #[derive(Debug)]

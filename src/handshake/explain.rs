@@ -318,24 +318,18 @@ fn by_other_handshakes(error: &mut HandshakeError, event: &Handshake, known: Opt
     let (Some(known), Some(offered)) = (known, &event.tls.offered_cipher_suites) else {
         return;
     };
-    if !is_about_offer || !answers_hello || known.cipher_suites.is_empty() {
+    let suites = known.suites_for(event.tls.offered_versions.as_deref());
+    if !is_about_offer || !answers_hello || suites.is_empty() {
         return;
     }
-    let has_suite = known
-        .cipher_suites
-        .iter()
-        .any(|suite| offered.contains(suite));
+    let has_suite = suites.iter().any(|suite| offered.contains(suite));
     let groups = event.tls.offered_groups.as_deref();
     let lacks_group = groups.is_some_and(|groups| {
         !known.groups.is_empty() && !known.groups.iter().any(|group| groups.contains(group))
     });
     let agreed: Vec<String> = match has_suite {
         true if lacks_group => known.groups.iter().map(ToString::to_string).collect(),
-        _ => known
-            .cipher_suites
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        _ => suites.iter().map(ToString::to_string).collect(),
     };
     let agreed = offer::names(&agreed);
     if has_suite && !lacks_group {
@@ -794,5 +788,22 @@ mod tests {
         }
         let internal = ErrorType::InternalError;
         assert_eq!(refused_offer(internal, &[0x002f], &x25519), internal);
+    }
+
+    #[test]
+    fn suites_of_a_version_that_the_client_does_not_offer_are_not_why_it_was_refused() {
+        let mut event = refused_by_address(ErrorType::HandshakeFailure);
+        event.server_certificates = None;
+        event.error.as_mut().unwrap().side = Some(Side::Server);
+        event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_2]);
+        event.tls.offered_cipher_suites = Some(vec![CipherSuite(0xc02f)]);
+        let known = KnownServer {
+            versions: vec![ProtocolVersion::TLSv1_3],
+            cipher_suites: vec![CipherSuite(0x1302)],
+            ..KnownServer::default()
+        };
+        let before = event.error.clone();
+        after_validation(&mut event, None, Some(&known));
+        assert_eq!(event.error, before);
     }
 }

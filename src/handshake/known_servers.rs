@@ -11,7 +11,9 @@ use hashbrown::HashMap;
 
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
-use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, is_grease};
+
+use super::offer::is_tls13;
 
 /// Servers that are remembered: a busy network has hundreds, and a scan of a whole one must not fill the memory.
 const MAX_SERVERS: usize = 4096;
@@ -75,6 +77,23 @@ fn remember<T: Clone + PartialEq>(values: &mut Vec<T>, value: Option<&T>) {
     }
 }
 
+impl KnownServer {
+    /// The cipher suites that it could have selected for a client that offers these versions, or any if they are not known.
+    ///
+    /// TLS 1.3 and earlier versions share no suite (RFC 8446, appendix B.4). That a client without TLS 1.3 lacks the suites of
+    /// TLS 1.3 says nothing about why it was refused: in the lab for 802.1X, FreeRADIUS refused such a client for its version.
+    pub(super) fn suites_for(&self, offered: Option<&[ProtocolVersion]>) -> Vec<CipherSuite> {
+        let is_offered = |is_tls13: bool| {
+            offered.is_none_or(|offered| {
+                let mut real = offered.iter().filter(|version| !is_grease(version.0));
+                real.any(|version| version.is_tls13() == is_tls13)
+            })
+        };
+        let suites = self.cipher_suites.iter().copied();
+        suites.filter(|suite| is_offered(is_tls13(suite))).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +106,26 @@ mod tests {
         event.outcome = outcome;
         event.tls.cipher_suite = Some(CipherSuite(suite));
         event
+    }
+
+    #[test]
+    fn suites_of_a_version_that_is_not_offered_say_nothing() {
+        let [old, new] = [0xc02f, 0x1302].map(CipherSuite);
+        let known = KnownServer {
+            cipher_suites: vec![old, new],
+            ..KnownServer::default()
+        };
+        let [tls12, tls13] = [ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3];
+        let grease = ProtocolVersion(0x7a7a);
+        for (offered, expected) in [
+            (None, vec![old, new]),
+            (Some(&[grease, tls13, tls12][..]), vec![old, new]),
+            (Some(&[tls12][..]), vec![old]),
+            (Some(&[tls13][..]), vec![new]),
+            (Some(&[grease][..]), vec![]),
+        ] {
+            assert_eq!(known.suites_for(offered), expected, "{offered:?}");
+        }
     }
 
     #[test]

@@ -231,6 +231,11 @@ impl LadderRecorder {
         self.push(sender.flip(), at, kind, None, false);
     }
 
+    /// Takes the end of a login over EAP, which the server decides.
+    pub(super) fn take_login_end(&mut self, server: Direction, kind: StepKind, at: Arrival) {
+        self.push(server, at, kind, None, false);
+    }
+
     /// The ladder of a handshake whose client sends in the direction `client`.
     pub(super) fn finish(self, client: Direction) -> Ladder {
         let step = |step: Recorded| LadderStep {
@@ -263,7 +268,12 @@ impl LadderRecorder {
     ) -> bool {
         let is_last = matches!(
             kind,
-            StepKind::Alert(_) | StepKind::Fin | StepKind::Rst | StepKind::ConnectionClose(_)
+            StepKind::Alert(_)
+                | StepKind::Fin
+                | StepKind::Rst
+                | StepKind::ConnectionClose(_)
+                | StepKind::Accepted(_)
+                | StepKind::Rejected(_)
         );
         let limit = MAX_STEPS + if is_last { MAX_LAST_STEPS } else { 0 };
         let has_room = self.steps.len() < limit;

@@ -69,7 +69,7 @@ fn suites(hello: &ClientHello) -> Vec<CipherSuite> {
         .collect()
 }
 
-fn is_tls13(suite: &CipherSuite) -> bool {
+pub(super) fn is_tls13(suite: &CipherSuite) -> bool {
     suite.key_exchange() == Some(KeyExchange::Tls13)
 }
 

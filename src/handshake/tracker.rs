@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decode::IcmpError;
 use crate::decrypt::Keys;
 use crate::dialogue::TdsPackets;
-use crate::event::{EapResult, Ladder, Protocol};
+use crate::event::{EapResult, Ladder, Protocol, Transport};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
@@ -245,14 +245,21 @@ impl Tracker {
         self.transcript.eap_mut().continued = Some(at);
     }
 
-    /// Notes how the EAP conversation ended, and whether a side had sent part of a flight, and not all of it.
-    pub fn note_eap_end(&mut self, result: EapResult, at: Arrival, is_amid_flight: bool) {
-        self.transcript.note_last(at);
-        self.transcript.eap_mut().end = Some(EapEnd {
+    /// Notes how the EAP conversation ended, which `transport` carried: the `server` decides that. `is_amid_flight`: a side had sent part
+    /// of a flight, and not all of it.
+    pub fn note_eap_end(
+        &mut self,
+        result: EapResult,
+        (server, transport): (Direction, Transport),
+        at: Arrival,
+        is_amid_flight: bool,
+    ) {
+        let end = EapEnd {
             result,
             at,
             is_amid_flight,
-        });
+        };
+        self.transcript.note_eap_end(end, server, transport);
     }
 
     /// Notes that `owing` has not answered a packet that was sent so often, from the first time to the last.

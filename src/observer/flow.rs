@@ -22,6 +22,7 @@ use super::account::LARGE_HANDSHAKE;
 use super::flows::SettledFlow;
 use super::pooled::{Pool, Pooled};
 use super::retained::RetainedPackets;
+use super::sources::{SourceId, Sources};
 
 /// A flow: a TCP connection.
 #[derive(Debug)]
@@ -214,6 +215,23 @@ impl Flow {
     pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
         if let Stage::Handshake(open) = &mut self.stage {
             open.connection.note_source(source, at);
+        }
+    }
+
+    /// Notes where a segment came from, if it is the first after the SYN and TLS has not begun.
+    pub(super) fn note_place(&mut self, source: &Arc<str>, sources: &mut Sources) {
+        if let Stage::Watching(dialogue) = &mut self.stage
+            && dialogue.source.is_none()
+        {
+            dialogue.source = sources.id(source);
+        }
+    }
+
+    /// Where that came from.
+    pub(super) fn place(&self) -> Option<SourceId> {
+        match &self.stage {
+            Stage::Watching(dialogue) => dialogue.source,
+            Stage::Handshake(_) | Stage::Done { .. } => None,
         }
     }
 

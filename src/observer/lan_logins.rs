@@ -204,7 +204,7 @@ impl LanLogins {
         let ended = ended.filter(|known| known.may_end_at(eap.identifier));
         let end = |known: &mut LanLogin| {
             known.login.exchange.note_result(eap.identifier);
-            known.login.end(result, packet.record)
+            known.login.end(result, packet.record, packet.interface)
         };
         if let Some(open) = ended.and_then(end) {
             self.conclude(key, open, End::Decided, now, conclusion, output);

@@ -335,7 +335,8 @@ impl Logins {
         let Some(login) = self.radius.get_mut(place) else {
             return;
         };
-        if let Some(handshake) = login.end(result, packet.record()) {
+        let interface = packet.datagram.interface;
+        if let Some(handshake) = login.end(result, packet.record(), interface) {
             self.conclude(
                 place,
                 handshake,
@@ -539,6 +540,7 @@ impl Login {
         &mut self,
         result: EapResult,
         record: &PacketRecord,
+        interface: &Interface,
     ) -> Option<Box<OpenLogin>> {
         self.is_over = true;
         self.facts.result = Some(result);
@@ -551,7 +553,10 @@ impl Login {
                 open.tracker.handle_chunk(side, chunk);
             }
         });
-        open.tracker.note_eap_end(result, at, is_amid_flight);
+        open.tracker.note_source(&interface.source, at);
+        let decided_by = (Direction::Reverse, self.transport); // a login begins with its client
+        open.tracker
+            .note_eap_end(result, decided_by, at, is_amid_flight);
         Some(open)
     }
 

@@ -31,6 +31,7 @@ mod relays;
 mod retained;
 mod router;
 mod shard;
+mod sources;
 mod worker;
 
 use std::collections::VecDeque;

@@ -4,6 +4,7 @@
 //! wait, within limits, until TLS is seen on the same port, in the stage where everything is in order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -19,6 +20,8 @@ use super::flow::{Flow, Stage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlainConnection {
     pub(super) time: Timestamp,
+    /// Where it was captured, if that is known.
+    source: Option<Arc<str>>,
     pub(super) flow_id: u64,
     client: Endpoint,
     server: Endpoint,
@@ -80,6 +83,14 @@ impl PlainConnection {
         Some(Self::new(flow, key, client, what))
     }
 
+    /// The same, captured from `source`.
+    pub(super) fn from_source(self, source: Option<&Arc<str>>) -> Self {
+        Self {
+            source: source.cloned(),
+            ..self
+        }
+    }
+
     fn new(flow: &Flow, key: &FlowKey, client: Direction, what: What) -> Self {
         let client_went_up = (client == Direction::Forward) == flow.first_went_up;
         let (client_end, server) = key.ends(client_went_up);
@@ -90,6 +101,7 @@ impl PlainConnection {
         Self {
             proxy,
             time: flow.first_seen,
+            source: None,
             flow_id: key.id(flow.first_seen),
             client: client_end,
             server,
@@ -132,6 +144,7 @@ impl PlainConnection {
             ),
         };
         NotTls {
+            source: self.source,
             flow_id: self.flow_id,
             starttls,
             starttls_offered,
@@ -231,6 +244,7 @@ mod tests {
     fn silent(number: u64, server: Endpoint) -> PlainConnection {
         PlainConnection {
             time: Timestamp::from_seconds(1),
+            source: None,
             flow_id: number,
             client: endpoint(1, 50_000),
             server,

@@ -31,6 +31,7 @@ use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::relays::Relay;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
+use super::sources::Sources;
 use super::{Config, SHARDS};
 
 /// A packet with a TCP segment, and what its headers say of it.
@@ -320,6 +321,8 @@ struct Shard {
     /// The last tick.
     ticked: Option<Timestamp>,
     pauses: Pauses,
+    /// Of the connections that may end without TLS.
+    sources: Sources,
     stats: Stats,
 }
 
@@ -358,6 +361,7 @@ impl Shard {
             last_packet: 0,
             ticked: None,
             pauses: Pauses::default(),
+            sources: Sources::default(),
             stats: Stats::default(),
             config,
         }
@@ -457,6 +461,7 @@ impl Shard {
         if flow.take_acknowledgment(direction, segment, at.time) {
             return;
         }
+        flow.note_place(&packet.interface().source, &mut self.sources);
         let was_open = flow.has_handshake();
         let mut context = HandshakeContext {
             source: &packet.interface().source,
@@ -481,7 +486,10 @@ impl Shard {
         if is_downgraded {
             let key = self.flows.key(index);
             if let Some(flow) = self.flows.get_mut(index) {
-                output.plain.extend(PlainConnection::refused(flow, &key));
+                let source = flow.place().and_then(|id| self.sources.get(id));
+                let refused = PlainConnection::refused(flow, &key);
+                let refused = refused.map(|plain| plain.from_source(source));
+                output.plain.extend(refused);
             }
         }
         if is_open {
@@ -1110,7 +1118,8 @@ impl Shard {
         if let Some(mut flow) = self.flows.remove(index) {
             if let Some(plain) = PlainConnection::ended(&mut flow, &key) {
                 self.reported += size_of::<PlainConnection>();
-                output.plain.push_back(plain);
+                let source = flow.place().and_then(|id| self.sources.get(id));
+                output.plain.push_back(plain.from_source(source));
             }
             take_retained(&mut flow, &mut self.account);
             release_conversation(&mut flow, &mut self.account);

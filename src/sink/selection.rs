@@ -32,6 +32,10 @@ pub struct Selection {
     pub errors: Vec<ErrorType>,
     /// Protocols.
     pub protocols: Vec<Protocol>,
+    /// Patterns for the user's name of a login over EAP; a handshake of another protocol matches none.
+    pub user_names: Vec<Glob>,
+    /// Patterns for the device of a login over EAP, however hardware addresses are written.
+    pub calling_station_ids: Vec<Glob>,
     /// Certificate findings.
     pub findings: Vec<ErrorType>,
     /// Handshakes with a certificate that expires within this time after it was validated, or has expired.
@@ -64,6 +68,11 @@ impl Selection {
                 [refused, rejected].contains(&Some(*error))
             })
             && fits(&self.protocols, |protocol| *protocol == event.protocol)
+            && fits(&self.user_names, |glob| {
+                let user = event.eap.as_ref().and_then(|eap| eap.user_name.as_deref());
+                user.is_some_and(|user| glob.matches(user))
+            })
+            && fits(&self.calling_station_ids, |glob| is_station_of(glob, event))
             && fits(&self.findings, |class| {
                 let mut found = event.validation.iter();
                 found.any(|finding| finding.error_type == *class)
@@ -81,7 +90,7 @@ impl Selection {
             && fits(&self.clients, |peer| peer.is_client_of(event))
     }
 
-    /// Whether it selects a connection without TLS, which has neither names nor an outcome.
+    /// Whether it selects a connection without TLS. That has no names, and its outcome is a failure if a side was refused.
     #[must_use]
     pub fn selects_not_tls(&self, event: &NotTls) -> bool {
         let errors: &[ErrorType] = match event.kind {
@@ -89,10 +98,15 @@ impl Selection {
             NotTlsKind::StartTlsRefused => &[ErrorType::NotTls, ErrorType::StartTlsRefused],
             NotTlsKind::SilentProbe => &[], // a probe fails at nothing
         };
+        let has_failed = event.error_type().is_some();
         self.is_within(event.time)
-            && self.outcomes.is_empty()
+            && fits(&self.outcomes, |outcome| {
+                has_failed && *outcome == Outcome::Failure
+            })
             && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
             && self.versions.is_empty()
+            && self.user_names.is_empty()
+            && self.calling_station_ids.is_empty()
             && self.findings.is_empty()
             && self.expires_within.is_none()
             && self.server_names.is_empty()
@@ -106,6 +120,13 @@ impl Selection {
         self.since.is_none_or(|since| !since.is_after(time))
             && self.until.is_none_or(|until| until.is_after(time))
     }
+}
+
+/// Whether the device of a login over EAP fits a pattern.
+pub(in crate::sink) fn is_station_of(glob: &Glob, event: &Handshake) -> bool {
+    let eap = event.eap.as_ref();
+    let station = eap.and_then(|eap| eap.calling_station_id.as_deref());
+    station.is_some_and(|station| glob.matches_station(station))
 }
 
 /// The version that was agreed on, or else the highest that the client offered: what a server refused is a version, too.
@@ -400,7 +421,61 @@ mod tests {
         selection.clients = vec![peer("10.0.0.1")];
         selection.errors = vec![ErrorType::NotTls];
         assert!(selection.selects_not_tls(&event));
-        selection.outcomes = vec![Outcome::Failure];
+        selection.outcomes = vec![Outcome::Success];
         assert!(!selection.selects_not_tls(&event));
+    }
+
+    #[test]
+    fn logins_are_selected_by_user_and_by_device_however_its_address_is_written() {
+        let mut event = test_events::completed();
+        let selects = |event: &Handshake, user: Option<&str>, station: Option<&str>| {
+            let globs = |text: Option<&str>| text.iter().map(|text| Glob::new(text)).collect();
+            let selection = Selection {
+                user_names: globs(user),
+                calling_station_ids: globs(station),
+                ..Selection::default()
+            };
+            selection.selects(event)
+        };
+        assert!(!selects(&event, Some("*"), None) && !selects(&event, None, Some("*")));
+        let mut eap = crate::event::EapFacts::default();
+        eap.user_name = Some("alice@example.org".to_owned());
+        eap.calling_station_id = Some("02-00-5E-10-00-01".to_owned());
+        event.eap = Some(Box::new(eap));
+        assert!(selects(&event, Some("*@EXAMPLE.org"), None));
+        assert!(!selects(&event, Some("bob*"), None));
+        for station in [
+            "02-00-5E-10-00-01",
+            "02:00:5e:10:00:01",
+            "0200.5e10.0001",
+            "02005e100001",
+            "02:00:5e:*",
+        ] {
+            assert!(selects(&event, None, Some(station)), "{station}");
+        }
+        assert!(!selects(&event, None, Some("02:00:5e:10:00:02")));
+        assert!(!selects(&event, Some("bob"), Some("02:00:5e:10:00:01")));
+        event.eap.as_mut().unwrap().calling_station_id = Some("10.0.0.1".to_owned());
+        assert!(selects(&event, None, Some("10.0.0.1")));
+        assert!(
+            !selects(&event, None, Some("100.0.1")),
+            "no hardware address"
+        );
+    }
+
+    #[test]
+    fn a_refusal_of_tls_is_a_failure_and_a_client_that_did_not_ask_for_tls_has_not_failed() {
+        let mut event = test_events::refused_starttls();
+        let failures = Selection {
+            outcomes: vec![Outcome::Unknown, Outcome::Failure],
+            ..Selection::default()
+        };
+        assert!(failures.selects_not_tls(&event));
+        event.kind = NotTlsKind::Plaintext;
+        assert!(!failures.selects_not_tls(&event));
+        event.starttls = None; // plain text where TLS is spoken from the first byte
+        assert!(failures.selects_not_tls(&event));
+        event.kind = NotTlsKind::SilentProbe;
+        assert!(!failures.selects_not_tls(&event));
     }
 }

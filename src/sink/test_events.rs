@@ -48,6 +48,7 @@ pub(crate) fn refused_starttls() -> NotTls {
         ..
     } = barely_seen();
     let mut event = NotTls::new(time, client, server, NotTlsKind::StartTlsRefused);
+    event.source = Some("mail.pcap".into());
     event.flow_id = 0x6f1c_0000_0000_00a8;
     event.starttls = Some(StartTls::Smtp);
     event.message = "server refused STARTTLS: \"454 no\"".into();

@@ -46,7 +46,7 @@ use std::fmt::Debug;
 
 use super::context::{Context, InputWarnings};
 use super::policy_entry::{PolicyEntry, Result};
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls};
 use crate::stats::Stats;
 
 /// The keys of each family, in the order of docs/policy.md.
@@ -113,6 +113,11 @@ pub(super) trait Assertion: Debug + Send {
     /// Assertions that only count handshakes, or that are about the run, find every handshake to comply.
     fn evaluate(&self, handshake: InScope<'_>) -> Compliance;
 
+    /// Whether a connection in its scope that did not become TLS complies; `None` if it asks about handshakes alone.
+    fn evaluate_not_tls(&self, _event: &NotTls) -> Option<Compliance> {
+        None
+    }
+
     /// What it asks about.
     fn about(&self) -> About {
         About::Handshakes
@@ -135,6 +140,11 @@ pub(super) trait Assertion: Debug + Send {
 
     /// Whether `event` is a failure that it expects.
     fn expects(&self, _event: &Handshake) -> bool {
+        false
+    }
+
+    /// Whether `event` is a failure that it expects, of a connection that did not become TLS.
+    fn expects_not_tls(&self, _event: &NotTls) -> bool {
         false
     }
 

@@ -7,13 +7,17 @@ use super::{
     About, Assertion, Assertions, InScope, PolicyKey, RunResult, RunTotals, error_types, one,
 };
 use crate::check::policy_entry::{PolicyEntry, Result};
-use crate::event::{Directions, ErrorType, Handshake, HandshakeError, Outcome, Side};
+use crate::event::{
+    Directions, ErrorType, Handshake, HandshakeError, NotTls, NotTlsKind, Outcome, RejectedAfter,
+    Side,
+};
 
 pub(super) const KEYS: &[PolicyKey] = &[
     PolicyKey {
         name: "max-failures",
         example: r#""0.5 %""#,
-        doc: "at most this many handshakes fail: a number, or a share of those whose outcome is known",
+        doc: "at most this many handshakes fail: a number, or a share of those whose outcome is known. A refused STARTTLS \
+              (`starttls_refused`) counts as a handshake that failed",
         read: |entry| {
             one(MaxFailures {
                 limit: Limit::read(entry)?,
@@ -24,7 +28,8 @@ pub(super) const KEYS: &[PolicyKey] = &[
     PolicyKey {
         name: "max-failures-of",
         example: r#"{ unknown_ca = 0 }"#,
-        doc: "the same for single values of `error.type`",
+        doc: "the same for single values of `error.type`. Counts what completed and was then rejected (`rejected_after`), too, \
+              as `access_denied` for a login over EAP, and with `not_tls` the plain text sent to TLS ports",
         read: read_failures_of,
     },
     PolicyKey {
@@ -37,7 +42,8 @@ pub(super) const KEYS: &[PolicyKey] = &[
         name: "expect-failure",
         example: r#"{ type = "unknown_ca", side = "client" }"#,
         doc: "every handshake fails, with this `type` (or one of several) and from this `side`; both may be omitted. \
-              `max-failures` does not count such failures",
+              `max-failures` does not count such failures. With a `type`, one that completed and was then rejected for it \
+              fits, too",
         read: read_expected_failure,
     },
 ];
@@ -100,6 +106,11 @@ impl Assertion for MaxFailures {
     }
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        if let Some(rejected) = &event.rejected_after
+            && self.error_type == Some(rejected.error_type)
+        {
+            return Violated(rejected_in_words(rejected));
+        }
         match (event.outcome, &event.error) {
             (Outcome::Success, _) => Satisfied,
             (Outcome::Unknown, _) => Undetermined(UNKNOWN_OUTCOME),
@@ -117,6 +128,13 @@ impl Assertion for MaxFailures {
         }
     }
 
+    /// A client that asked for TLS and did not get it has failed; what else a plain connection is, the user has to name.
+    fn evaluate_not_tls(&self, event: &NotTls) -> Option<Compliance> {
+        let counted = self.error_type.unwrap_or(ErrorType::StartTlsRefused);
+        let is_counted = event.error_type() == Some(counted);
+        is_counted.then(|| Violated(format!("{counted}: {}", event.message)))
+    }
+
     fn tolerance(&self, evaluated: u64) -> u64 {
         self.limit.of(evaluated)
     }
@@ -128,6 +146,16 @@ impl Assertion for MaxFailures {
     fn skips_expected_failures(&self) -> bool {
         true
     }
+}
+
+/// The same for what was refused after the handshake.
+fn rejected_in_words(rejected: &RejectedAfter) -> String {
+    let seen = rejected.observations.join("; ");
+    let colon = if seen.is_empty() { "" } else { ": " };
+    let RejectedAfter {
+        error_type, side, ..
+    } = rejected;
+    format!("{error_type} ({side}), after the handshake{colon}{seen}")
 }
 
 /// A failure in one clause: its type, the side that gave up, and the message.
@@ -191,6 +219,9 @@ impl Assertion for ExpectFailure {
     }
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        if self.is_rejected_as_expected(event) {
+            return Satisfied;
+        }
         match (event.outcome, &event.error) {
             (Outcome::Success, _) => Violated("it completed".to_owned()),
             (Outcome::Unknown, _) => Undetermined(UNKNOWN_OUTCOME),
@@ -200,6 +231,20 @@ impl Assertion for ExpectFailure {
                 Violated(format!("it failed in another way: {}", in_words(error)))
             }
         }
+    }
+
+    /// Only a refusal of TLS is a handshake that ended differently; plain text is not asked about unless it is expected.
+    fn evaluate_not_tls(&self, event: &NotTls) -> Option<Compliance> {
+        if self.expects_not_tls(event) {
+            return Some(Satisfied);
+        }
+        let refused = event.error_type() == Some(ErrorType::StartTlsRefused);
+        let message = &event.message;
+        refused.then(|| {
+            Violated(format!(
+                "it failed in another way: starttls_refused: {message}"
+            ))
+        })
     }
 
     fn violation(&self) -> &'static str {
@@ -217,10 +262,34 @@ impl Assertion for ExpectFailure {
     fn expects(&self, event: &Handshake) -> bool {
         let error = event.error.as_ref();
         event.outcome == Outcome::Failure && error.is_some_and(|error| self.is_expected(error))
+            || self.is_rejected_as_expected(event)
+    }
+
+    fn expects_not_tls(&self, event: &NotTls) -> bool {
+        let is_refused = event.kind == NotTlsKind::StartTlsRefused;
+        let side = if is_refused {
+            Side::Server
+        } else {
+            Side::Client
+        };
+        let is_from_side = self.side.is_none_or(|expected| expected == side);
+        let is_of_type = |class| match self.error_types.as_slice() {
+            [] => is_refused,
+            types => types.contains(&class),
+        };
+        is_from_side && event.error_type().is_some_and(is_of_type)
     }
 }
 
 impl ExpectFailure {
+    /// Whether it names the cause for which a side refused its peer after the handshake.
+    fn is_rejected_as_expected(&self, event: &Handshake) -> bool {
+        event.rejected_after.as_ref().is_some_and(|rejected| {
+            self.error_types.contains(&rejected.error_type)
+                && self.side.is_none_or(|side| side == rejected.side)
+        })
+    }
+
     fn is_expected(&self, error: &HandshakeError) -> bool {
         let is_of_type =
             self.error_types.is_empty() || self.error_types.contains(&error.error_type);
@@ -245,6 +314,47 @@ mod tests {
         let unknown = compliance("max-failures = 0", &barely_seen());
         assert_eq!(unknown, Undetermined(UNKNOWN_OUTCOME));
         assert!(is_violated("max-unknown = 0", &barely_seen()));
+    }
+
+    /// A login over EAP that completed its handshake, and was refused then.
+    fn rejected_login() -> Handshake {
+        let mut event = completed();
+        event.rejected_after = Some(RejectedAfter {
+            error_type: ErrorType::AccessDenied,
+            side: Side::Server,
+            evidence: crate::event::Evidence::Observed,
+            confidence: 1.0,
+            observations: vec!["RADIUS Access-Reject"],
+        });
+        event
+    }
+
+    #[test]
+    fn what_was_rejected_after_the_handshake_counts_where_its_type_is_named() {
+        let event = rejected_login();
+        let named = compliance("max-failures-of = { access_denied = 0 }", &event);
+        let why = "access_denied (server), after the handshake: RADIUS Access-Reject";
+        assert_eq!(named, Violated(why.to_owned()));
+        assert_eq!(compliance("max-failures = 0", &event), Satisfied);
+        let other = compliance("max-failures-of = { unknown_ca = 0 }", &event);
+        assert_eq!(other, Satisfied);
+    }
+
+    #[test]
+    fn a_rejection_after_the_handshake_can_be_expected_by_its_type() {
+        let event = rejected_login();
+        for (rule, expected) in [
+            ("expect-failure = 'access_denied'", true),
+            (
+                "expect-failure = { type = 'access_denied', side = 'client' }",
+                false,
+            ),
+            ("expect-failure = 'unknown_ca'", false),
+            ("expect-failure = {}", false),
+        ] {
+            assert_eq!(!is_violated(rule, &event), expected, "{rule}");
+            assert_eq!(assertion(rule).expects(&event), expected, "{rule}");
+        }
     }
 
     #[test]

@@ -83,6 +83,8 @@ const SCOPE_KEYS: &[&str] = &[
     "tunnel",
     "starttls",
     "proxy",
+    "user-name",
+    "calling-station-id",
 ];
 const SEVERITIES: &[(&str, RuleSeverity)] = &[
     ("error", RuleSeverity::Error),
@@ -115,8 +117,9 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
         name: "where",
         example: r#"{ server-name = "*.example.org", port = [443, 8443] }"#,
         doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks), `port`, `protocol` \
-              (`tls`, `dtls`, `quic`, `eap`), `tunnel` (patterns as in `vxlan:*`), `starttls` (`smtp`, `postgresql`, …) \
-              and `proxy` (`http_connect`, `socks5`, …), each with one value or a list",
+              (`tls`, `dtls`, `quic`, `eap`), `tunnel` (patterns as in `vxlan:*`), `starttls` (`smtp`, `postgresql`, …), \
+              `proxy` (`http_connect`, `socks5`, …), and of logins over EAP `user-name` and `calling-station-id` (patterns), \
+              each with one value or a list",
     },
     SettingKey {
         name: "severity",
@@ -277,6 +280,15 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
             "protocol" => scope.protocols = words(&entry, Protocol::ALL, Protocol::as_str)?,
             "starttls" => scope.starttls = words(&entry, StartTls::ALL, StartTls::as_str)?,
             "proxy" => scope.proxies = words(&entry, ProxyKind::ALL, ProxyKind::as_str)?,
+            "user-name" => {
+                let patterns = entry.texts("a pattern as in `*@example.org`")?;
+                scope.user_names = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+            }
+            "calling-station-id" => {
+                let patterns = entry.texts("a pattern as in `02:00:5e:*`")?;
+                let patterns = patterns.iter().map(|pattern| Glob::new(pattern));
+                scope.calling_station_ids = patterns.collect();
+            }
             _ => return Err(entry.unknown_key(SCOPE_KEYS)),
         }
     }

@@ -124,8 +124,9 @@ struct OffenderObject<'a> {
 #[derive(Serialize)]
 struct HandshakeObject<'a> {
     source: &'a str,
-    first_packet: u64,
-    last_packet: u64,
+    /// Numbers of packets; `null` for a connection that did not become TLS.
+    first_packet: Option<u64>,
+    last_packet: Option<u64>,
     time: String,
     client: String,
     server: String,
@@ -167,10 +168,11 @@ impl<'a> From<&'a Offender> for OffenderObject<'a> {
 
 impl<'a> From<&'a Location> for HandshakeObject<'a> {
     fn from(location: &'a Location) -> Self {
+        let known = |packet: u64| (packet > 0).then_some(packet);
         Self {
             source: &location.source,
-            first_packet: location.first_packet,
-            last_packet: location.last_packet,
+            first_packet: known(location.first_packet),
+            last_packet: known(location.last_packet),
             time: location.time.to_string(),
             client: location.client.to_string(),
             server: location.server.to_string(),

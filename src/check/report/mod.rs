@@ -87,18 +87,25 @@ pub fn write_report(
     }
 }
 
+/// `packets 12-31`; `None` if they are not known.
+fn packets_in_words(location: &Location) -> Option<String> {
+    match (location.first_packet, location.last_packet) {
+        (0, _) => None,
+        (first, last) if first == last => Some(format!("packet {first}")),
+        (first, last) => Some(format!("packets {first}-{last}")),
+    }
+}
+
 /// `capture.pcap, packets 12-31: 10.0.0.1:51234 to example.org (10.0.0.2:443)`.
 fn location_in_words(location: &Location) -> String {
-    let packets = match (location.first_packet, location.last_packet) {
-        (first, last) if first == last => format!("packet {first}"),
-        (first, last) => format!("packets {first}-{last}"),
-    };
+    let packets = packets_in_words(location);
+    let packets = packets.map_or_else(String::new, |packets| format!(", {packets}"));
     let server = match &location.server_name {
         Some(name) => format!("{} ({})", printable(name), location.server),
         None => location.server.to_string(),
     };
     let source = printable(&location.source);
-    format!("{source}, {packets}: {} to {server}", location.client)
+    format!("{source}{packets}: {} to {server}", location.client)
 }
 
 /// An offender in one line: which handshake, and what was seen.

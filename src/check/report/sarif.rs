@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{fingerprint, location_in_words, offender_in_words, printable};
+use super::{fingerprint, location_in_words, offender_in_words, packets_in_words, printable};
 use crate::check::{CheckResult, Offender, Report};
 use crate::escape::SafeJson;
 
@@ -127,7 +127,8 @@ fn result(
 
 fn capture_location(offender: &Offender) -> Option<Value> {
     let location = offender.handshake.as_ref()?;
-    let packets = format!("packets {}-{}", location.first_packet, location.last_packet);
+    let packets = packets_in_words(location);
+    let packets = packets.unwrap_or_else(|| location.client.to_string());
     Some(json!({
         "physicalLocation": in_capture(&location.source),
         "logicalLocations": [{"name": packets, "fullyQualifiedName": location_in_words(location)}],

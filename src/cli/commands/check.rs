@@ -12,7 +12,7 @@ use tlscope::check::{
     MAX_BASELINE, Policy, PolicyError, Preset, Report, ReportFormat, default_policy_text,
     explainable, explanation, write_report,
 };
-use tlscope::event::Handshake;
+use tlscope::event::{Handshake, NotTls};
 use tlscope::pattern::nearest;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
@@ -391,6 +391,13 @@ impl Sink for CheckSink {
             None => {}
             Some((_, Expectation::Compared(baseline))) => baseline.handshake(event),
             Some((_, Expectation::Updated(recorder))) => return add(recorder, event),
+        }
+        Ok(())
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        if self.selection.selects_not_tls(event) {
+            self.evaluation.not_tls(event);
         }
         Ok(())
     }

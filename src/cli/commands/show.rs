@@ -141,6 +141,8 @@ struct Candidates {
     kept: BTreeMap<Place, HandshakeReport>,
     /// Handshakes that match and were not kept.
     dropped: usize,
+    /// Connections that did not become TLS and failed, among those selected: `show` has no page for them.
+    refused: u64,
 }
 
 impl Candidates {
@@ -152,6 +154,7 @@ impl Candidates {
             seen: 0,
             kept: BTreeMap::new(),
             dropped: 0,
+            refused: 0,
         }
     }
 
@@ -201,6 +204,7 @@ impl Candidates {
                     Err(CliError::new(error).hint("numbers count all handshakes of the input"))
                 }
                 Some((_, report)) => show(form, &report, number, count).map(|()| true),
+                None if count == 0 => Err(no_handshake(self.refused, paths)),
                 None => Err(no_such_number(number, count)),
             };
         }
@@ -214,7 +218,7 @@ impl Candidates {
             })
             .collect();
         match (numbered.as_slice(), text) {
-            ([], _) if self.seen == 0 => Err(CliError::new("no handshake in the input")),
+            ([], _) if self.seen == 0 => Err(no_handshake(self.refused, paths)),
             ([], Some(text)) => {
                 let error = CliError::new(format_args!("no handshake matches `{text}`"));
                 let count = counted(count);
@@ -259,7 +263,9 @@ impl pipeline::Output for Candidates {
         Ok(())
     }
 
-    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        let is_refused = event.error_type().is_some() && self.selection.selects_not_tls(event);
+        self.refused += u64::from(is_refused);
         Ok(())
     }
 
@@ -317,10 +323,23 @@ fn hint(several: usize, left_out: usize, paths: &[PathBuf]) -> String {
     format!("`tlscope show {paths} NUMBER` shows one in full{more}")
 }
 
+/// That there is nothing to show; connections that were refused TLS have rows, and no messages.
+fn no_handshake(refused: u64, paths: &[PathBuf]) -> CliError {
+    let error = CliError::new("no handshake in the input");
+    let connections = match refused {
+        0 => return error,
+        1 => "a connection did not become TLS".to_owned(),
+        refused => format!("{refused} connections did not become TLS"),
+    };
+    error.hint(format!(
+        "{connections}: `tlscope read {}` says why",
+        shown(paths)
+    ))
+}
+
 fn no_such_number(number: usize, count: usize) -> CliError {
     let what = format_args!("no handshake {number}");
     match count {
-        0 => CliError::new("no handshake in the input"),
         count if number > count => {
             CliError::new(what).hint(format!("there are {}", counted(count)))
         }

@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::decode::IcmpError;
+use crate::event::{EapResult, StepKind, Transport};
 use crate::flow::{Direction, Side, endpoint};
 use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
@@ -26,7 +27,7 @@ use super::super::history::{letter, sealed_letter};
 use super::parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled, Undelivered,
 };
-use super::{MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS};
+use super::{EapEnd, MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
 const MAX_ALERTS: usize = 16;
@@ -160,6 +161,24 @@ impl Transcript {
             // That some arrive says nothing of large ones.
             *of_peer = of_peer.filter(Undelivered::is_too_big);
         }
+    }
+
+    /// Notes how the EAP conversation ended, which `transport` carried.
+    pub(in crate::handshake) fn note_eap_end(
+        &mut self,
+        end: EapEnd,
+        server: Direction,
+        transport: Transport,
+    ) {
+        if let Some(ladder) = &mut self.ladder {
+            let kind = match end.result {
+                EapResult::Accept => StepKind::Accepted(transport),
+                EapResult::Reject => StepKind::Rejected(transport),
+            };
+            ladder.take_login_end(server, kind, end.at);
+        }
+        self.note_last(end.at);
+        self.eap_mut().end = Some(end);
     }
 
     /// Notes that ICMP reports a datagram of `sender` as undeliverable.

@@ -689,7 +689,11 @@ fn from_silence(
         let is_probed = times >= 2 && spread(first, quic.last()) >= PROBE;
         let is_silent = is_long || end == End::Silence && is_probed;
         if !is_silent {
-            return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
+            return Conclusion::unknown(match is_probed {
+                true => UnknownBecause::NoAnswer,
+                // A client probes within a second (RFC 9002 §6.2): the capture lacks packets.
+                false => UnknownBecause::LastDataNotAcknowledged,
+            });
         }
         return Conclusion::failed(cause::unanswered_quic(times, asked_for));
     }
@@ -917,21 +921,36 @@ mod tests {
         }
     }
 
+    /// A client that sends datagrams of its hello after these times, and gets no answer.
+    fn asked_in_vain(waits: &[u64]) -> Script {
+        let hello = begun(connection().client_hello(|_| {}));
+        let asked = waits.iter().fold(hello, |script, wait| {
+            let shape = DatagramShape {
+                length: 1_200,
+                initials: 1,
+                ..DatagramShape::default()
+            };
+            let script = script.wait(*wait);
+            script.quic(CLIENT, |at| QuicSeen::Datagram { shape, at })
+        });
+        asked.then_nothing(60_000)
+    }
+
+    #[test]
+    fn a_client_that_probed_too_few_times_shows_that_there_was_no_answer() {
+        let because = |waits: &[u64]| {
+            let conclusion = asked_in_vain(waits).conclude(End::CaptureEnd, &[]);
+            conclusion.unknown_because
+        };
+        assert_eq!(because(&[0, 1_000, 0]), Some(UnknownBecause::NoAnswer));
+        let one_flight = Some(UnknownBecause::LastDataNotAcknowledged);
+        assert_eq!(because(&[0, 0]), one_flight);
+        assert_eq!(because(&[0]), one_flight);
+    }
+
     #[test]
     fn a_server_is_silent_once_its_client_has_asked_again_and_again() {
-        let asked = |waits: &[u64], end: End| {
-            let hello = begun(connection().client_hello(|_| {}));
-            let asked = waits.iter().fold(hello, |script, wait| {
-                let shape = DatagramShape {
-                    length: 1_200,
-                    initials: 1,
-                    ..DatagramShape::default()
-                };
-                let script = script.wait(*wait);
-                script.quic(CLIENT, |at| QuicSeen::Datagram { shape, at })
-            });
-            asked.then_nothing(60_000).verdict_with(end, &[])
-        };
+        let asked = |waits: &[u64], end: End| asked_in_vain(waits).verdict_with(end, &[]);
         let silent = "failure observed: no_server_hello by server";
         assert_eq!(asked(&[0, 300, 600, 1_200], End::CaptureEnd), silent);
         // A hello in two datagrams and a probe, of which a capture may keep no more.

@@ -8,6 +8,10 @@
 //! it: spreadsheets show the text, and programs have to remove the quote. Only the leaf of each chain is included. New columns
 //! are added at the end.
 //!
+//! A connection that did not become TLS is a line, too, unless neither side sent a byte. It has no `evidence`, which every
+//! handshake has. `error_type` is `starttls_refused` or `not_tls`, and `outcome` is then `failure`; both are empty if the
+//! client did not ask for TLS. `error_message` says what came instead.
+//!
 //! | columns | from the JSON key |
 //! | --- | --- |
 //! | `time` to `protocol` | the same |
@@ -35,7 +39,8 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use crate::escape::printable;
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls, NotTlsKind, Outcome, ProxyEndpoint, Side, Transport};
+use crate::hex::Hex;
 use crate::sink::Sink;
 use crate::sink::fields::{EventField, FIELDS, FieldValue};
 use crate::stats::Stats;
@@ -70,18 +75,38 @@ impl<W: Write> CsvSink<W> {
     }
 }
 
+impl<W: Write> CsvSink<W> {
+    fn write_field(&mut self, value: &FieldValue<'_>) -> io::Result<()> {
+        self.field.clear();
+        write_value(&mut self.field, value).map_err(io::Error::other)?;
+        if is_text(value) && self.field.starts_with(FORMULA) {
+            self.field.insert(0, '\'');
+        }
+        Ok(self.output.write_field(printable(&self.field).as_bytes())?)
+    }
+
+    fn end_line(&mut self) -> io::Result<()> {
+        Ok(self.output.write_record(None::<&[u8]>)?)
+    }
+}
+
 impl<W: Write> Sink for CsvSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         for (_, field) in columns() {
-            self.field.clear();
-            let value = (field.value)(event);
-            write_value(&mut self.field, &value).map_err(io::Error::other)?;
-            if is_text(&value) && self.field.starts_with(FORMULA) {
-                self.field.insert(0, '\'');
-            }
-            self.output.write_field(printable(&self.field).as_bytes())?;
+            self.write_field(&(field.value)(event))?;
         }
-        Ok(self.output.write_record(None::<&[u8]>)?) // ends the line
+        self.end_line()
+    }
+
+    /// Probes by load balancers and monitors come by the thousand, and have nothing to say.
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        if event.kind == NotTlsKind::SilentProbe {
+            return Ok(());
+        }
+        for (column, _) in columns() {
+            self.write_field(&not_tls_value(event, column))?;
+        }
+        self.end_line()
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -103,6 +128,36 @@ const fn is_text(value: &FieldValue<'_>) -> bool {
         value,
         FieldValue::Safe(_) | FieldValue::Untrusted(_) | FieldValue::List(_)
     )
+}
+
+/// The value of a column for a connection without TLS.
+fn not_tls_value<'a>(event: &'a NotTls, column: &str) -> FieldValue<'a> {
+    use FieldValue::{Absent, Count, Safe, Untrusted, Word};
+    let error_type = event.error_type();
+    let proxy = event.proxy.as_deref();
+    let end = |end: Option<&ProxyEndpoint>| end.map_or(Absent, |end| Safe(end.to_string()));
+    match column {
+        "time" => Safe(event.time.to_string()),
+        "source" => event.source.as_deref().map_or(Absent, Untrusted),
+        "flow_id" => Safe(Hex(&event.flow_id.to_be_bytes()).to_string()),
+        "community_id" => Safe(event.community_id()),
+        "transport" => Word(Transport::Tcp.as_str()),
+        "client_address" => Safe(event.client.address.to_string()),
+        "client_port" => Count(event.client.port.into()),
+        "server_address" => Safe(event.server.address.to_string()),
+        "server_port" => Count(event.server.port.into()),
+        "starttls" => event.starttls.map_or(Absent, |one| Word(one.as_str())),
+        "outcome" if error_type.is_some() => Word(Outcome::Failure.as_str()),
+        "error_type" => error_type.map_or(Absent, |class| Word(class.as_str())),
+        "error_side" if event.kind == NotTlsKind::StartTlsRefused && event.starttls.is_some() => {
+            Word(Side::Server.as_str())
+        }
+        "error_message" => Untrusted(&event.message),
+        "proxy" => proxy.map_or(Absent, |proxy| Word(proxy.kind.as_str())),
+        "proxy_client" => end(proxy.and_then(|proxy| proxy.client.as_ref())),
+        "proxy_server" => end(proxy.and_then(|proxy| proxy.server.as_ref())),
+        _ => Absent,
+    }
 }
 
 /// The columns, in their order.
@@ -207,6 +262,44 @@ mod tests {
         let record = record_of(event);
         assert_eq!(record["alpn_offered"], "'=1;h2");
         assert!(record["server_days_until_expiry"].starts_with('-'));
+    }
+
+    #[test]
+    fn a_refused_starttls_is_a_line_and_a_silent_probe_is_none() {
+        let mut event = test_events::refused_starttls();
+        let mut output = Vec::new();
+        let mut sink = CsvSink::new(&mut output).unwrap();
+        sink.not_tls(&event).unwrap();
+        event.kind = NotTlsKind::SilentProbe;
+        sink.not_tls(&event).unwrap();
+        sink.finish(&Stats::default()).unwrap();
+        drop(sink);
+        let mut reader = csv::Reader::from_reader(&output[..]);
+        let records: Vec<HashMap<String, String>> =
+            reader.deserialize().map(Result::unwrap).collect();
+        let [record] = &records[..] else {
+            panic!("{records:?}")
+        };
+        let filled = record.iter().filter(|(_, value)| !value.is_empty());
+        let filled: std::collections::BTreeMap<_, _> =
+            filled.map(|(name, value)| (&**name, &**value)).collect();
+        let expected = [
+            ("time", "2026-03-01T12:00:00.123456789Z"),
+            ("source", "mail.pcap"),
+            ("flow_id", "6f1c0000000000a8"),
+            ("community_id", "1:3Wq31B/svcJh3Oj7C0+oub5devI="),
+            ("transport", "tcp"),
+            ("client_address", "10.0.0.1"),
+            ("client_port", "51234"),
+            ("server_address", "10.0.0.2"),
+            ("server_port", "443"),
+            ("starttls", "smtp"),
+            ("outcome", "failure"),
+            ("error_type", "starttls_refused"),
+            ("error_side", "server"),
+            ("error_message", "server refused STARTTLS: \"454 no\""),
+        ];
+        assert_eq!(filled, expected.into());
     }
 
     #[test]

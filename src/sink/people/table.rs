@@ -19,7 +19,7 @@ use unicode_width::UnicodeWidthStr;
 use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right, wrap};
 use crate::event::{
     ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, LocalProcess,
-    NotTls, NotTlsKind, Outcome, RenegotiationEnd,
+    NotTls, NotTlsKind, Outcome, RenegotiationEnd, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
@@ -395,13 +395,19 @@ impl Layout {
         self.push(line, &processes(event), self.process);
         self.push(line, &version(event), self.version);
         self.push_latency(line, &latency(event));
-        self.push_outcome(line, outcome_word(event.outcome), style, &notes(event))
+        let mut notes = Notes(notes(event));
+        if self.notes.is_none() {
+            add_layers(&mut notes, event);
+        }
+        self.push_outcome(line, outcome_word(event.outcome), style, &notes.0)
     }
 
-    /// The row of a connection without TLS, of which the file is not known; whether its notes were cut.
+    /// The row of a connection without TLS; whether its notes were cut.
     fn write_plain_row(&self, line: &mut String, event: &NotTls, style: Style) -> bool {
+        let source = event.source.as_deref();
+        let source = source.map_or("-".into(), |source| self.source(source));
         self.push_time(line, event.time);
-        self.push(line, "-", self.source);
+        self.push(line, &source, self.source);
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &event.server.to_string(), self.server);
         self.push(line, "-", self.name);
@@ -553,6 +559,7 @@ fn notes(event: &Handshake) -> String {
 /// Adds why there is no verdict.
 fn add_doubts(notes: &mut Notes, event: &Handshake) {
     match (event.unknown_because, event.capture.directions) {
+        (Some(because @ UnknownBecause::NoAnswer), _) => notes.add(because.explanation()),
         (_, Directions::ClientOnly) => notes.add("only the client was captured"),
         (_, Directions::ServerOnly) => notes.add("only the server was captured"),
         (Some(because), Directions::Both) => notes.add(because.explanation()),
@@ -603,6 +610,16 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
         if let (Some(feature), true) = (feature, present) {
             notes.add(feature);
         }
+    }
+}
+
+/// Adds the VLAN tags and the tunnels, which all rows of a capture may have: only where nothing is cut.
+fn add_layers(notes: &mut Notes, event: &Handshake) {
+    for vlan in &event.vlan {
+        notes.add(&format!("vlan {vlan}"));
+    }
+    for tunnel in &event.tunnel {
+        notes.add(&format!("tunnel {tunnel}"));
     }
 }
 
@@ -708,7 +725,7 @@ mod tests {
                 "unknown_ca"
             ]
         );
-        assert!(line.ends_with("! near_expiry (server)"), "{line}");
+        assert!(line.ends_with("! near_expiry (server), vlan 12"), "{line}");
     }
 
     #[test]
@@ -786,6 +803,22 @@ mod tests {
             assert!(row.contains("FAILED  unknown_ca (clien"), "{row}");
             assert!(row.width() <= width, "{row}");
         }
+    }
+
+    #[test]
+    fn tunnels_and_vlan_tags_are_noted_where_nothing_is_cut() {
+        let mut event = test_events::completed();
+        event.vlan = vec![12];
+        event.tunnel = vec![crate::event::Tunnel {
+            protocol: "vxlan",
+            id: Some(42),
+        }];
+        let at = |width| {
+            let color = false;
+            table(std::slice::from_ref(&event), TextStyle { color, width })
+        };
+        assert!(at(None).contains(", vlan 12, tunnel vxlan:42\n"));
+        assert!(!at(Some(200)).contains("vxlan"));
     }
 
     #[test]
@@ -909,7 +942,11 @@ handshake in full.
     #[test]
     fn a_refused_starttls_has_a_row_and_a_probe_does_not() {
         let mut output = Vec::new();
-        let mut sink = TableSink::new(&mut output, TextStyle::default());
+        let options = RowOptions {
+            shows_source: true,
+            ..RowOptions::default()
+        };
+        let mut sink = TableSink::with_options(&mut output, TextStyle::default(), options);
         let mut event = test_events::refused_starttls();
         sink.not_tls(&event).unwrap();
         event.kind = NotTlsKind::SilentProbe;
@@ -917,7 +954,10 @@ handshake in full.
         sink.finish(&Stats::default()).unwrap();
         let text = String::from_utf8(output).unwrap();
         let row = text.lines().nth(1).unwrap();
-        assert!(row.starts_with("12:00:00.123 10.0.0.1:51234"), "{row}");
+        assert!(
+            row.starts_with("12:00:00.123 mail.pcap            10.0.0.1:51234"),
+            "{row}"
+        );
         let notes = r#"no TLS  starttls_refused: server refused STARTTLS: "454 no", smtp"#;
         assert!(row.ends_with(notes), "{row}");
         assert_eq!(text.lines().count(), 3);

@@ -36,8 +36,8 @@ pub(super) fn steps(event: &Handshake, ladder: &Ladder) -> Vec<Step> {
         sender: rung.step.sender.as_str(),
         kind: match rung.step.kind {
             StepKind::Alert(_) | StepKind::ConnectionClose(_) => "alert",
-            StepKind::Fin => "close",
-            StepKind::Rst => "reset",
+            StepKind::Fin | StepKind::Accepted(_) => "close",
+            StepKind::Rst | StepKind::Rejected(_) => "reset",
             StepKind::Gap | StepKind::NotTls => "gap",
             _ => "message",
         },

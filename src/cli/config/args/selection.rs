@@ -89,6 +89,32 @@ pub(crate) struct SelectionArgs {
     )]
     pub(crate) protocol: Vec<Protocol>,
 
+    /// Report only logins over EAP of users whose name matches
+    ///
+    /// The name is the one outside of the tunnel: User-Name in RADIUS, or the identity in EAP. `*` stands for any
+    /// characters, `?` for one; case does not matter.
+    #[arg(
+        long,
+        value_name = "GLOB",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_USER_NAME"
+    )]
+    pub(crate) user_name: Vec<String>,
+
+    /// Report only logins over EAP of devices that match, as in `02:00:5e:10:00:01` or `02-00-5E-*`
+    ///
+    /// The device is Calling-Station-Id in RADIUS, or the hardware address in the frame. It does not matter
+    /// how a hardware address is separated, and in which case it is written.
+    #[arg(
+        long,
+        value_name = "GLOB",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_CALLING_STATION_ID"
+    )]
+    pub(crate) calling_station_id: Vec<String>,
+
     /// Report only handshakes with this finding about a certificate, as in `near_expiry`
     ///
     /// Findings stand after `!` in rows. A handshake can succeed in spite of one.
@@ -158,6 +184,9 @@ impl From<SelectionArgs> for Selection {
         selection.outcomes = args.outcome;
         selection.errors = args.error;
         selection.protocols = args.protocol;
+        let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect();
+        selection.user_names = globs(&args.user_name);
+        selection.calling_station_ids = globs(&args.calling_station_id);
         selection.findings = args.finding;
         selection.expires_within = args.expires_within.map(days);
         selection.versions = args.version;

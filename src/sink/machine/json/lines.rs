@@ -1045,6 +1045,9 @@ impl From<&CaptureFacts> for CaptureLine {
 pub(crate) struct NotTlsLine<'a> {
     /// Packet time of the connection's first packet.
     time: Time<Timestamp>,
+    /// File or interface that the connection was captured from; absent if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
     /// Identifies the connection within a run.
     flow_id: Identifier,
     /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
@@ -1072,6 +1075,7 @@ impl<'a> From<&'a NotTls> for NotTlsLine<'a> {
     fn from(event: &'a NotTls) -> Self {
         Self {
             time: Time(event.time),
+            source: event.source.as_deref(),
             flow_id: Identifier(event.flow_id),
             community_id: CommunityIdText(community_id_of(
                 event.client,

@@ -270,6 +270,7 @@ mod tests {
         let expected = serde_json::json!({
             "type": "not_tls",
             "time": "2026-03-01T12:00:00.123456789Z",
+            "source": "mail.pcap",
             "flow_id": "6f1c0000000000a8",
             "community_id": "1:3Wq31B/svcJh3Oj7C0+oub5devI=",
             "kind": "starttls_refused",

@@ -234,7 +234,7 @@ fn short_arrow(rung: &Rung<'_>, width: usize) -> String {
 
 fn style<W>(page: &Page<'_, W>, kind: StepKind) -> Style {
     match kind {
-        StepKind::Alert(_) | StepKind::Rst => page.style.bad(),
+        StepKind::Alert(_) | StepKind::Rst | StepKind::Rejected(_) => page.style.bad(),
         StepKind::Gap | StepKind::NotTls | StepKind::PartialMessage(_) => page.style.doubtful(),
         _ => Style::new(),
     }

@@ -24,7 +24,7 @@ use super::text::{Cut, TextStyle, fit};
 use crate::event::{
     Alert, ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Handshake,
     HandshakeReport, Ladder, LocalProcess, Outcome, Protocol, RejectedAfter, RenegotiationEnd,
-    Resumption, Side,
+    Resumption, Side, Transport, UnknownBecause,
 };
 use crate::hex::Hex;
 use crate::tls::is_grease;
@@ -445,9 +445,15 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
             missing.push(what.to_owned());
         }
     };
+    // That a server does not answer is what such a verdict says.
+    let is_silent = event.unknown_because == Some(UnknownBecause::NoAnswer)
+        || event.transport == Transport::Udp && event.outcome == Outcome::Failure;
     add(
         capture.directions == Directions::ClientOnly,
-        "packets of the server: the capture has one direction only",
+        match is_silent {
+            true => "any packet of the server",
+            false => "packets of the server: the capture has one direction only",
+        },
     );
     add(
         capture.directions == Directions::ServerOnly,
@@ -457,7 +463,7 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
     add(!has_hello, "the ClientHello");
     add(tls.version.is_none(), "a ServerHello");
     add(
-        event.timing.tcp_connect.is_none(),
+        event.transport == Transport::Tcp && event.timing.tcp_connect.is_none(),
         "TCP's own handshake, in full and in time",
     );
     let is_hidden = tls.version.is_some_and(|version| version.is_tls13())
@@ -481,10 +487,13 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
         event.alerts.iter().any(|alert| alert.description.is_none()),
         "what the encrypted alert says",
     );
-    add(
-        event.closed_by.is_none(),
-        "the end of the connection: the verdict was certain before it",
-    );
+    match event.eap.as_deref() {
+        Some(eap) => add(eap.result.is_none(), "the end of the login"),
+        None => add(
+            event.closed_by.is_none(),
+            "the end of the connection: the verdict was certain before it",
+        ),
+    }
     for (side, bytes) in [
         (Side::Client, capture.client_gap_bytes),
         (Side::Server, capture.server_gap_bytes),
@@ -673,6 +682,38 @@ Messages
         assert!(colored.contains("\u{1b}[31;1mFAILED: unknown_ca (client)"));
         let stripped = anstream::adapter::strip_str(&colored).to_string();
         assert_eq!(stripped, shown(&report(), Some(80), false));
+    }
+
+    #[test]
+    fn what_udp_and_eap_do_not_have_is_not_missed() {
+        let mut event = test_events::completed();
+        let misses = |event: &Handshake, what: &str| {
+            let missing = not_seen(event);
+            missing.iter().any(|line| line.starts_with(what))
+        };
+        event.timing.tcp_connect = None;
+        event.closed_by = None;
+        assert!(misses(&event, "TCP's own handshake") && misses(&event, "the end of the conn"));
+        event.transport = Transport::Udp;
+        assert!(!misses(&event, "TCP's own handshake"));
+        let mut eap = crate::event::EapFacts::default();
+        event.eap = Some(Box::new(eap.clone()));
+        assert!(misses(&event, "the end of the login") && !misses(&event, "the end of the conn"));
+        eap.result = Some(crate::event::EapResult::Reject);
+        event.eap = Some(Box::new(eap));
+        assert!(!misses(&event, "the end of the"));
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_no_fault_of_the_capture() {
+        let mut event = test_events::barely_seen();
+        event.transport = Transport::Udp;
+        event.capture.directions = Directions::ClientOnly;
+        let first = |event: &Handshake| not_seen(event).swap_remove(0);
+        event.unknown_because = Some(UnknownBecause::OneDirection);
+        assert!(first(&event).ends_with("the capture has one direction only"));
+        event.unknown_because = Some(UnknownBecause::NoAnswer);
+        assert_eq!(first(&event), "any packet of the server");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::event::Handshake;
 use crate::flow::Endpoint;
-use crate::pattern::Glob;
-use crate::sink::selection::Peer;
+use crate::pattern::{Glob, is_hardware_address};
+use crate::sink::selection::{Peer, is_station_of};
 
 /// Which handshake a user wants to see, as written after the capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,9 @@ pub enum Selector {
     Ends(End, End),
     /// The name that the client asked for, and the port of the server.
     NameAndPort(Glob, u16),
-    /// Either peer, by address, network, endpoint or name.
+    /// The device of a login over EAP: a hardware address.
+    Station(Glob),
+    /// Either peer, by address, network, endpoint or name; also the user of a login over EAP.
     Peer(Peer),
 }
 
@@ -55,7 +57,10 @@ impl Selector {
                 let name = event.tls.server_name.as_deref();
                 event.server.port == *port && name.is_some_and(|name| glob.matches(name))
             }
-            Self::Peer(peer) => peer.is_client_of(event) || peer.is_server_of(event),
+            Self::Station(glob) => is_station_of(glob, event),
+            Self::Peer(peer) => {
+                peer.is_client_of(event) || peer.is_server_of(event) || is_user_of(peer, event)
+            }
         }
     }
 
@@ -66,6 +71,14 @@ impl Selector {
             Self::Number(number) => Some(*number),
             _ => None,
         }
+    }
+}
+
+fn is_user_of(peer: &Peer, event: &Handshake) -> bool {
+    let user = event.eap.as_ref().and_then(|eap| eap.user_name.as_deref());
+    match (peer, user) {
+        (Peer::Name(glob), Some(user)) => glob.matches(user),
+        _ => false,
     }
 }
 
@@ -100,6 +113,9 @@ impl FromStr for Selector {
         }
         if let (16, Ok(id)) = (text.len(), u64::from_str_radix(text, 16)) {
             return Ok(Self::FlowId(id));
+        }
+        if is_hardware_address(text) {
+            return Ok(Self::Station(Glob::new(text)));
         }
         // Version 1 of the Community ID: the base64 of a SHA-1.
         if text.len() == 30 && text.starts_with("1:") {
@@ -160,6 +176,31 @@ mod tests {
         ] {
             let selector: Selector = text.parse().unwrap();
             assert!(!selector.selects(&event), "{text}: {selector:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_selected_by_its_user_and_by_its_device() {
+        let mut event = test_events::completed();
+        let selects = |event: &Handshake, text: &str| {
+            let selector: Selector = text.parse().unwrap();
+            selector.selects(event)
+        };
+        assert!(!selects(&event, "02:00:00:10:00:01") && !selects(&event, "alice"));
+        let mut eap = crate::event::EapFacts::default();
+        eap.user_name = Some("alice".to_owned());
+        eap.calling_station_id = Some("02-00-00-10-00-01".to_owned());
+        event.eap = Some(Box::new(eap));
+        for text in [
+            "02:00:00:10:00:01",
+            "02-00-00-10-00-01",
+            "0200.0010.0001",
+            "ALICE",
+        ] {
+            assert!(selects(&event, text), "{text}");
+        }
+        for text in ["02:00:00:10:00:02", "bob"] {
+            assert!(!selects(&event, text), "{text}");
         }
     }
 
