@@ -129,3 +129,20 @@ impl OutputFormat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_with_lines_of_handshakes_has_them_made_on_any_thread() {
+        for format in OutputFormat::value_variants() {
+            let (style, rows) = (TextStyle::default(), RowOptions::default());
+            let events = format.event_sink(io::sink(), style, rows).unwrap();
+            assert_eq!(events.is_some(), format.writes_events(), "{format:?}");
+            if let Some(sink) = events {
+                assert_eq!(sink.renderers(3).len(), 3, "{format:?}");
+            }
+        }
+    }
+}

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tlscope::event::{HandshakeReport, NotTls};
-use tlscope::pipeline;
-use tlscope::sink::TextStyle;
+use tlscope::pipeline::{self, Lines};
 use tlscope::sink::machine::json::write_with_ladder;
 use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
 use tlscope::sink::selection::Selection;
+use tlscope::sink::{Renderer, TextStyle};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
@@ -254,12 +254,24 @@ impl Candidates {
 }
 
 impl pipeline::Output for Candidates {
-    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
-        self.add(*report);
-        Ok(())
+    fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
+        Vec::new()
     }
 
-    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
+    fn report(
+        &mut self,
+        report: Box<HandshakeReport>,
+        _: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
+        self.add(*report);
+        Ok(None)
+    }
+
+    fn not_tls(&mut self, _: &NotTls, _: Lines) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn rendered(&mut self, _: &[u8], _: u64) -> io::Result<()> {
         Ok(())
     }
 

@@ -24,10 +24,10 @@ use tlscope::capture::{
 use tlscope::check::InputWarnings;
 use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pattern::Glob;
-use tlscope::pipeline;
-use tlscope::sink::Sink;
+use tlscope::pipeline::{self, Lines};
 use tlscope::sink::files::recording::Recording;
 use tlscope::sink::selection::Selection;
+use tlscope::sink::{Renderer, Sink};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
@@ -397,15 +397,27 @@ struct Attributed {
 }
 
 impl pipeline::Output for Attributed {
-    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
+    fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
+        Vec::new()
+    }
+
+    fn report(
+        &mut self,
+        mut report: Box<HandshakeReport>,
+        _: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
         if let Some(attribution) = &mut self.attribution {
             attribution.attribute(&mut report.event);
         }
-        self.sink.handshake(&report.event)
+        self.sink.handshake(&report.event).map(|()| None)
     }
 
-    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        Sink::not_tls(&mut self.sink, event)
+    fn not_tls(&mut self, event: &NotTls, _: Lines) -> io::Result<bool> {
+        Sink::not_tls(&mut self.sink, event).map(|()| false)
+    }
+
+    fn rendered(&mut self, text: &[u8], events: u64) -> io::Result<()> {
+        Sink::rendered(&mut self.sink, text, events)
     }
 
     fn progress(&mut self, progress: &Progress) -> io::Result<()> {
