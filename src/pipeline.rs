@@ -31,7 +31,7 @@ use crate::event::{HandshakeReport, NotTls};
 use crate::observer::{
     Collected, Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets,
 };
-use crate::sink::{Renderer, Sink};
+use crate::sink::{Needs, Renderer, Sink};
 use crate::stats::{Health, Load, Progress, Stats};
 use crate::time::{Ticks, Timestamp};
 use pages::{Pages, Press};
@@ -45,6 +45,9 @@ pub use crate::decode::{Unread, UnreadPackets};
 ///
 /// No method has a default: an output that passes on to another one cannot forget any.
 pub trait Output {
+    /// As [`Sink::needs`].
+    fn needs(&self) -> Needs;
+
     /// As [`Sink::renderers`]. With as many as were asked for, the run has lines made [apart](Lines::Apart).
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>>;
 
@@ -107,6 +110,10 @@ pub enum Lines {
 
 /// A sink receives events alone.
 impl<S: Sink> Output for S {
+    fn needs(&self) -> Needs {
+        Sink::needs(self)
+    }
+
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
         Sink::renderers(self, count)
     }
@@ -165,6 +172,8 @@ pub const MAX_THREADS: usize = crate::observer::SHARDS;
 /// Up to one thread, everything is done on the calling one. Beyond that, there is a thread
 /// that reads and decodes, and `threads` that follow connections.
 ///
+/// Events have what the configuration asks for, and of that only what the output needs.
+///
 /// The output gets each event, and is flushed after each batch of packets. While the
 /// source is live, it gets ticks, and one more at the end. Finishing it is
 /// left to the caller.
@@ -180,6 +189,9 @@ pub fn run(
     output: &mut dyn Output,
 ) -> io::Result<Summary> {
     let threads = threads.clamp(1, MAX_THREADS);
+    let needs = output.needs();
+    config.report.fingerprints &= needs.fingerprints;
+    config.report.offers &= needs.offers;
     config.memory_limit = config.memory_limit.with_threads(threads);
     let output = RunOutput {
         meters: source.meters(),

@@ -98,6 +98,11 @@ pub trait Sink {
     /// When the output cannot be written.
     fn finish(&mut self, stats: &Stats) -> io::Result<()>;
 
+    /// What the sink needs of each handshake. A run makes nothing that no sink needs.
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
+
     /// Makers of this sink's lines for so many threads, which share the memory that the sink may take for them. None if it needs
     /// the events themselves.
     fn renderers(&self, _count: usize) -> Vec<Box<dyn Renderer>> {
@@ -111,6 +116,39 @@ pub trait Sink {
     /// When the output cannot be written.
     fn rendered(&mut self, _text: &[u8], _events: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// What a sink needs of a handshake besides what every event has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// JA3, JA3S and JA4.
+    pub fingerprints: bool,
+    /// What the peers of successful handshakes listed, and the order of messages: as in
+    /// [`ReportConfig::offers`](crate::handshake::ReportConfig::offers).
+    pub offers: bool,
+}
+
+impl Needs {
+    /// All of it.
+    pub const ALL: Self = Self {
+        fingerprints: true,
+        offers: true,
+    };
+    /// None of it.
+    pub const NONE: Self = Self {
+        fingerprints: false,
+        offers: false,
+    };
+
+    /// What one of two sinks needs.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            fingerprints: self.fingerprints || other.fingerprints,
+            offers: self.offers || other.offers,
+        }
     }
 }
 
@@ -154,6 +192,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         (**self).finish(stats)
+    }
+
+    fn needs(&self) -> Needs {
+        (**self).needs()
     }
 
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {

@@ -4,7 +4,7 @@ use std::io;
 
 use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pipeline::{self, Lines};
-use tlscope::sink::Renderer;
+use tlscope::sink::{Needs, Renderer};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
@@ -13,6 +13,10 @@ use tlscope::time::Timestamp;
 pub(crate) struct Reports(pub(crate) Vec<HandshakeReport>);
 
 impl pipeline::Output for Reports {
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
+
     fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
         Vec::new()
     }

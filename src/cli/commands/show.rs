@@ -10,7 +10,7 @@ use tlscope::pipeline::{self, Lines};
 use tlscope::sink::machine::json::write_with_ladder;
 use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
 use tlscope::sink::selection::Selection;
-use tlscope::sink::{Renderer, TextStyle};
+use tlscope::sink::{Needs as EventNeeds, Renderer, TextStyle};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
@@ -37,8 +37,6 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     let mut selection = Selection::from(args.input.selection);
     args.time.add_to(&mut selection);
     let needs = Needs {
-        fingerprints: true,
-        offers: true,
         packets: false,
         ladders: true,
         key_logs: !args.input.keylog.is_empty(),
@@ -254,6 +252,10 @@ impl Candidates {
 }
 
 impl pipeline::Output for Candidates {
+    fn needs(&self) -> EventNeeds {
+        EventNeeds::ALL
+    }
+
     fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
         Vec::new()
     }

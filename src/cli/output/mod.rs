@@ -8,7 +8,7 @@ use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Out
 use tlscope::pipeline::{self, Lines};
 use tlscope::sink::people::table::RowOptions;
 use tlscope::sink::sorted::{SortOrder, SortedSink};
-use tlscope::sink::{Renderer, Sink};
+use tlscope::sink::{Needs, Renderer, Sink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Losses, Notice, Opened, Prepared, Telemetry};
 use tlscope::time::Timestamp;
@@ -210,6 +210,15 @@ impl RunOutput<'_> {
 }
 
 impl pipeline::Output for RunOutput<'_> {
+    fn needs(&self) -> Needs {
+        let events = self.events.as_ref().map(EventWriter::needs);
+        let summary = self.summary.as_ref().map(Sink::needs);
+        let report = self.report.as_ref().map(Sink::needs);
+        let metrics = self.metrics.as_ref().map(Sink::needs);
+        let all = [events, summary, report, metrics].into_iter().flatten();
+        all.fold(Needs::NONE, Needs::or) // a screen, and files of certificates and packets, need nothing
+    }
+
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
         let events = self.events.as_ref();
         events.map_or_else(Vec::new, |events| events.renderers(count))
@@ -339,6 +348,13 @@ impl EventWriter {
                 Ok(Some(Self::File(file)))
             }
             EventDestination::Screen => Ok(None),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Self::StandardOutput(sink) => sink.needs(),
+            Self::File(file) => file.needs(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tlscope::event::{Handshake, NotTls};
-use tlscope::sink::{OutputFormat, Renderer, Sink};
+use tlscope::sink::{Needs, OutputFormat, Renderer, Sink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::time::Timestamp;
 
@@ -327,6 +327,11 @@ impl Sink for RotatingSink {
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
         self.write(|sink| sink.not_tls(event));
         Ok(())
+    }
+
+    fn needs(&self) -> Needs {
+        let current = self.current.as_ref();
+        current.map_or(Needs::ALL, |current| current.sink.needs())
     }
 
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {

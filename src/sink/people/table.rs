@@ -22,7 +22,7 @@ use crate::event::{
     NotTls, NotTlsKind, Outcome, RenegotiationEnd,
 };
 use crate::flow::Endpoint;
-use crate::sink::{Renderer, Sink};
+use crate::sink::{Needs, Renderer, Sink};
 use crate::stats::{Progress, Stats};
 use crate::time::Timestamp;
 
@@ -228,6 +228,10 @@ impl<W: Write> Sink for TableSink<W> {
             }
             None => Ok(()),
         }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::NONE
     }
 
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {

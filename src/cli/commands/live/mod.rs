@@ -14,7 +14,7 @@ use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
 use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pipeline::{self, Lines, Output, Summary};
-use tlscope::sink::Renderer;
+use tlscope::sink::{Needs, Renderer};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{Opened, Prepared};
 use tlscope::time::Timestamp;
@@ -233,6 +233,10 @@ impl Shortage {
 }
 
 impl Output for Watch<'_> {
+    fn needs(&self) -> Needs {
+        self.output.needs()
+    }
+
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
         self.output.renderers(count)
     }

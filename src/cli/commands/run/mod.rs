@@ -27,13 +27,13 @@ use tlscope::pattern::Glob;
 use tlscope::pipeline::{self, Lines};
 use tlscope::sink::files::recording::Recording;
 use tlscope::sink::selection::Selection;
-use tlscope::sink::{Renderer, Sink};
+use tlscope::sink::{Needs as EventNeeds, Renderer, Sink};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
 use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
 use crate::cli::config::args::{At, RunArgs};
-use crate::cli::config::{Analysis, now};
+use crate::cli::config::{Analysis, Needs, now};
 use crate::cli::error::CliError;
 use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::say;
@@ -64,8 +64,10 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     }
     check::skip_system_roots(&args.assertions, &mut args.judgement);
     // Before the command runs: a mistake in the arguments must not cost a whole test run.
-    let mut needs = check::needs(&args.assertions);
-    needs.key_logs = true;
+    let needs = Needs {
+        key_logs: true,
+        ..Needs::default()
+    };
     let mut analysis = Analysis::without_roots(
         tlscope::decrypt::Keys::default(),
         needs,
@@ -397,6 +399,10 @@ struct Attributed {
 }
 
 impl pipeline::Output for Attributed {
+    fn needs(&self) -> EventNeeds {
+        Sink::needs(&self.sink)
+    }
+
     fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
         Vec::new()
     }
