@@ -89,6 +89,17 @@ fn the_number_of_threads_changes_no_byte() {
     for threads in ["2", "4"] {
         assert_same_lines(&alone, &read(&["--threads", threads, folder]));
     }
+    for format in ["csv", "table", "rows"] {
+        let read = |threads| {
+            let flags = ["--format", format, "--threads", threads];
+            printed(&[&["read", "--no-verify"], &flags[..], &[folder]].concat())
+        };
+        let alone = read("1");
+        assert!(alone.lines().count() > 200, "{format}");
+        for threads in ["2", "3"] {
+            assert!(alone == read(threads), "{format} with {threads} threads");
+        }
+    }
 }
 
 #[test]

@@ -43,6 +43,9 @@ use crate::time::Timestamp;
 /// batch of packets, `tick` about once a second of a live run, and `finish` once at the end.
 /// An error ends the run.
 ///
+/// A run on several threads has the lines of a sink with [`Sink::renderers`] made there, and the sink gets [`Sink::rendered`] instead of
+/// `handshake` and `not_tls`.
+///
 /// What needs the packets of a handshake, or its steps, is a [`crate::pipeline::Output`] instead.
 pub trait Sink {
     /// Receives one event.
@@ -94,6 +97,76 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn finish(&mut self, stats: &Stats) -> io::Result<()>;
+
+    /// What the sink needs of each handshake. A run makes nothing that no sink needs.
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
+
+    /// Makers of this sink's lines for so many threads, which share the memory that the sink may take for them. None if it needs
+    /// the events themselves.
+    fn renderers(&self, _count: usize) -> Vec<Box<dyn Renderer>> {
+        Vec::new()
+    }
+
+    /// Receives what a renderer has made of so many events, in place of them. Only called if there are renderers.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn rendered(&mut self, _text: &[u8], _events: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// What a sink needs of a handshake besides what every event has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// JA3, JA3S and JA4.
+    pub fingerprints: bool,
+    /// What the peers of successful handshakes listed, and the order of messages: as in
+    /// [`ReportConfig::offers`](crate::handshake::ReportConfig::offers).
+    pub offers: bool,
+}
+
+impl Needs {
+    /// All of it.
+    pub const ALL: Self = Self {
+        fingerprints: true,
+        offers: true,
+    };
+    /// None of it.
+    pub const NONE: Self = Self {
+        fingerprints: false,
+        offers: false,
+    };
+
+    /// What one of two sinks needs.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            fingerprints: self.fingerprints || other.fingerprints,
+            offers: self.offers || other.offers,
+        }
+    }
+}
+
+/// Makes the lines that a [`Sink`] writes. No line depends on those before it, so any thread can make them.
+pub trait Renderer: Send {
+    /// Appends what the sink makes of a handshake.
+    ///
+    /// # Errors
+    ///
+    /// When the event has no line.
+    fn handshake(&mut self, event: &Handshake, text: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Appends what the sink makes of a connection without TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the event has no line.
+    fn not_tls(&mut self, event: &NotTls, text: &mut Vec<u8>) -> io::Result<()>;
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
@@ -119,6 +192,18 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         (**self).finish(stats)
+    }
+
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        (**self).renderers(count)
+    }
+
+    fn rendered(&mut self, text: &[u8], events: u64) -> io::Result<()> {
+        (**self).rendered(text, events)
     }
 }
 

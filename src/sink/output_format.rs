@@ -33,12 +33,6 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// Whether programs read it. They get everything; people get what they can take in.
-    #[must_use]
-    pub const fn is_for_programs(self) -> bool {
-        matches!(self, Self::Json | Self::Csv)
-    }
-
     /// Whether it writes each handshake as soon as there is a verdict, not only a summary at the end.
     #[must_use]
     pub const fn writes_events(self) -> bool {
@@ -126,6 +120,52 @@ impl OutputFormat {
             Self::Table | Self::Rows | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(
                 TableSink::new(BufWriter::new(output), TextStyle::default()),
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Needs;
+    use super::*;
+
+    /// What the sinks of a format need of each handshake.
+    fn needs(format: OutputFormat) -> Needs {
+        let (style, rows) = (TextStyle::default(), RowOptions::default());
+        let events = format.event_sink(io::sink(), style, rows).unwrap();
+        let summary = format.summary_sink(io::sink(), style);
+        let all = [events, summary].into_iter().flatten();
+        all.fold(Needs::NONE, |needs, sink| needs.or(sink.needs()))
+    }
+
+    #[test]
+    fn programs_and_inventories_get_all_and_people_pay_for_nothing_that_they_do_not_see() {
+        for format in OutputFormat::value_variants() {
+            let is_for_people = matches!(
+                format,
+                OutputFormat::Table
+                    | OutputFormat::Rows
+                    | OutputFormat::Summary
+                    | OutputFormat::Certs
+            );
+            let expected = if is_for_people {
+                Needs::NONE
+            } else {
+                Needs::ALL
+            };
+            assert_eq!(needs(*format), expected, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn every_format_with_lines_of_handshakes_has_them_made_on_any_thread() {
+        for format in OutputFormat::value_variants() {
+            let (style, rows) = (TextStyle::default(), RowOptions::default());
+            let events = format.event_sink(io::sink(), style, rows).unwrap();
+            assert_eq!(events.is_some(), format.writes_events(), "{format:?}");
+            if let Some(sink) = events {
+                assert_eq!(sink.renderers(3).len(), 3, "{format:?}");
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use foldhash::fast::RandomState;
 
-use super::Sink;
+use super::{Needs, Sink};
 use crate::certificate::{Certificate, CertificateTime};
 use crate::event::{CertificateChain, Handshake, NotTls};
 use crate::flow::Endpoint;
@@ -161,6 +161,10 @@ impl Sink for SortedSink {
         };
         self.hold(rank, event.time, Held::NotTls(Box::new(event.clone())));
         Ok(())
+    }
+
+    fn needs(&self) -> Needs {
+        self.inner.needs()
     }
 
     fn flush(&mut self) -> io::Result<()> {

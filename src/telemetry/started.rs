@@ -14,7 +14,7 @@ use super::records::spans::Sampler;
 use super::watch::CertificateWatch;
 use super::{ExportError, Losses};
 use crate::event::{Handshake, NotTls};
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
@@ -128,6 +128,12 @@ impl Sink for Telemetry {
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
         self.recorder.record_not_tls(event);
         Ok(())
+    }
+
+    /// Metrics need nothing. Records and spans have what JSON has.
+    fn needs(&self) -> Needs {
+        let needs = self.exports.iter().map(|export| export.needs());
+        needs.fold(Needs::NONE, Needs::or)
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {

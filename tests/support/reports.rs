@@ -3,7 +3,8 @@
 use std::io;
 
 use tlscope::event::{HandshakeReport, NotTls};
-use tlscope::pipeline;
+use tlscope::pipeline::{self, Lines};
+use tlscope::sink::{Needs, Renderer};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
@@ -12,12 +13,28 @@ use tlscope::time::Timestamp;
 pub(crate) struct Reports(pub(crate) Vec<HandshakeReport>);
 
 impl pipeline::Output for Reports {
-    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
-        self.0.push(*report);
-        Ok(())
+    fn needs(&self) -> Needs {
+        Needs::ALL
     }
 
-    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
+    fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
+        Vec::new()
+    }
+
+    fn report(
+        &mut self,
+        report: Box<HandshakeReport>,
+        _: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
+        self.0.push(*report);
+        Ok(None)
+    }
+
+    fn not_tls(&mut self, _: &NotTls, _: Lines) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn rendered(&mut self, _: &[u8], _: u64) -> io::Result<()> {
         Ok(())
     }
 

@@ -15,9 +15,8 @@ use tlscope::check::{
 use tlscope::event::{Handshake, NotTls};
 use tlscope::pattern::nearest;
 use tlscope::pipeline;
-use tlscope::sink::Sink;
-use tlscope::sink::TextStyle;
 use tlscope::sink::selection::Selection;
+use tlscope::sink::{Needs as EventNeeds, Sink, TextStyle};
 use tlscope::stats::Stats;
 use tlscope::time::Timestamp;
 
@@ -53,8 +52,10 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     files.check()?;
     let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
-    let mut needs = needs(&args.assertions);
-    needs.key_logs = !args.input.keylog.is_empty();
+    let needs = Needs {
+        key_logs: !args.input.keylog.is_empty(),
+        ..Needs::default()
+    };
     let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);
@@ -271,19 +272,6 @@ pub(super) fn skip_system_roots(args: &AssertionArgs, judgement: &mut JudgementA
     judgement.no_verify |= args.expect.is_some() && !names_roots;
 }
 
-pub(super) fn needs(args: &AssertionArgs) -> Needs {
-    Needs {
-        fingerprints: args.expect.is_some(),
-        offers: true,
-        packets: false,
-        ladders: false,
-        key_logs: false,
-        held_events: false,
-        metrics: false,
-        texts: false,
-    }
-}
-
 /// Evaluates the selected handshakes, and compares them with the baseline if there is one.
 pub(super) struct CheckSink {
     selection: Selection,
@@ -382,6 +370,13 @@ impl CheckSink {
 }
 
 impl Sink for CheckSink {
+    /// Policies ask for no fingerprints; baselines have them.
+    fn needs(&self) -> EventNeeds {
+        let mut needs = EventNeeds::ALL;
+        needs.fingerprints = self.baseline.is_some();
+        needs
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         if !self.selection.selects(event) {
             return Ok(());

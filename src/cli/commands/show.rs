@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tlscope::event::{HandshakeReport, NotTls};
-use tlscope::pipeline;
-use tlscope::sink::TextStyle;
+use tlscope::pipeline::{self, Lines};
 use tlscope::sink::machine::json::write_with_ladder;
 use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
 use tlscope::sink::selection::Selection;
+use tlscope::sink::{Needs as EventNeeds, Renderer, TextStyle};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
@@ -37,8 +37,6 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     let mut selection = Selection::from(args.input.selection);
     args.time.add_to(&mut selection);
     let needs = Needs {
-        fingerprints: true,
-        offers: true,
         packets: false,
         ladders: true,
         key_logs: !args.input.keylog.is_empty(),
@@ -258,14 +256,30 @@ impl Candidates {
 }
 
 impl pipeline::Output for Candidates {
-    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
-        self.add(*report);
-        Ok(())
+    fn needs(&self) -> EventNeeds {
+        EventNeeds::ALL
     }
 
-    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+    fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
+        Vec::new()
+    }
+
+    fn report(
+        &mut self,
+        report: Box<HandshakeReport>,
+        _: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
+        self.add(*report);
+        Ok(None)
+    }
+
+    fn not_tls(&mut self, event: &NotTls, _: Lines) -> io::Result<bool> {
         let is_refused = event.error_type().is_some() && self.selection.selects_not_tls(event);
         self.refused += u64::from(is_refused);
+        Ok(false)
+    }
+
+    fn rendered(&mut self, _: &[u8], _: u64) -> io::Result<()> {
         Ok(())
     }
 

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use tlscope::event::Handshake;
 use tlscope::observer;
 use tlscope::pipeline;
-use tlscope::sink::Sink;
 use tlscope::sink::machine::targets::{TargetSelection, TargetsSink};
 use tlscope::sink::selection::Selection;
+use tlscope::sink::{Needs, Sink};
 use tlscope::stats::Stats;
 
 use super::ERROR;
@@ -24,7 +24,6 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     let limit = memory::limit(&args.memory);
     let keys = key_log::read(&args.input.keylog, limit)?;
     let mut config = observer::Config::default();
-    config.report.fingerprints = false;
     config.memory_limit = if args.input.keylog.is_empty() {
         limit
     } else {
@@ -78,6 +77,10 @@ struct SelectedHandshakes<W> {
 }
 
 impl<W: Write> Sink for SelectedHandshakes<W> {
+    fn needs(&self) -> Needs {
+        self.targets.needs()
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         if self.selection.selects(event) {
             self.targets.handshake(event)?;

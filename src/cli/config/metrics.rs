@@ -1,8 +1,6 @@
 //! From the flags for metrics to the configuration of the exporter.
 
-use tlscope::telemetry::{
-    Histograms, LoggedHandshakes, MetricNames, MetricsConfig, OtlpProtocol, Signal,
-};
+use tlscope::telemetry::{Histograms, LoggedHandshakes, MetricNames, MetricsConfig, OtlpProtocol};
 
 use super::args::{
     HistogramChoice, MetricsArgs, MetricsOutput, NameChoice, OtlpLogs, ProtocolChoice,
@@ -14,12 +12,6 @@ impl MetricsArgs {
         let by_flags =
             self.metrics.is_some() || self.otlp_endpoint.is_some() || self.otlp_protocol.is_some();
         by_flags || std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some()
-    }
-
-    /// Whether single handshakes are exported, as log records or spans.
-    pub(crate) fn asks_for_records(&self) -> bool {
-        let mut signals = self.otlp_signals.iter();
-        signals.any(|signal| *signal != Signal::Metrics)
     }
 
     /// Whether the metrics go to standard output at the end.

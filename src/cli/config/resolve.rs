@@ -44,10 +44,6 @@ pub(crate) struct Analysis {
     pub(crate) keys: Keys,
     /// The UDP ports of tunnels.
     tunnel_ports: TunnelPorts,
-    /// Whether events carry fingerprints: not every output shows them.
-    fingerprints: bool,
-    /// Whether events of successful handshakes carry what the peers listed, and the order of messages.
-    offers: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
     /// Whether events come with their steps.
@@ -60,12 +56,9 @@ pub(crate) struct Analysis {
     pub(crate) memory_limit: MemoryLimit,
 }
 
-/// What the output needs and the observer computes only on request.
+/// What the output needs that costs memory. What it needs of events, its sinks know.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
-    pub(crate) fingerprints: bool,
-    /// What the peers of successful handshakes listed, and the order of messages.
-    pub(crate) offers: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
     /// The steps of each handshake.
@@ -81,12 +74,8 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// Formats for people leave fingerprints and offers out; formats for programs, log records and spans have them.
     pub(crate) fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
-        let is_for_programs = common.format.is_for_programs() || metrics.asks_for_records();
         Self {
-            fingerprints: is_for_programs,
-            offers: is_for_programs,
             packets: common.save_failures.is_some(),
             ladders: false,
             key_logs: !common.input.keylog.is_empty(),
@@ -159,8 +148,6 @@ impl ReadConfig {
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.held_events = args.sort.is_some();
-        needs.fingerprints |= args.report.is_some();
-        needs.offers |= args.report.is_some();
         needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
@@ -224,8 +211,6 @@ impl Analysis {
             tunnel_ports: tunnels.ports(),
             retains_packets: needs.packets,
             collects_ladders: needs.ladders,
-            fingerprints: needs.fingerprints,
-            offers: needs.offers,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
@@ -240,8 +225,6 @@ impl Analysis {
     /// The configuration of the observer.
     pub(crate) fn observer(&self) -> observer::Config {
         let mut config = observer::Config::default();
-        config.report.fingerprints = self.fingerprints;
-        config.report.offers = self.offers;
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;

@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
 use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Outcome};
-use tlscope::pipeline;
-use tlscope::sink::Sink;
+use tlscope::pipeline::{self, Lines};
 use tlscope::sink::people::table::RowOptions;
 use tlscope::sink::sorted::{SortOrder, SortedSink};
+use tlscope::sink::{Needs, Renderer, Sink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Losses, Notice, Opened, Prepared, Telemetry};
 use tlscope::time::Timestamp;
@@ -164,14 +164,31 @@ impl RunOutput<'_> {
         metrics.set_losses(losses.with_failures_evicted(evicted));
     }
 
-    fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
+    /// Whether a selected event goes to the output of events by a line that is made apart. Writes it otherwise, if it is to be written.
+    fn write_event(
+        &mut self,
+        is_written: bool,
+        lines: Lines,
+        write: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        match (self.events.as_mut().filter(|_| is_written), lines) {
+            (Some(events), Lines::InPlace) => write(events.sink()).map(|()| false),
+            (events, _) => Ok(events.is_some()),
+        }
+    }
+
+    /// Writes a handshake; true if its line is to be made apart.
+    fn write(
+        &mut self,
+        event: &Handshake,
+        ladder: Option<&Ladder>,
+        lines: Lines,
+    ) -> io::Result<bool> {
         self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let is_written = !self.config.failures_only || is_refused(event);
-        if let (Some(events), true) = (&mut self.events, is_written) {
-            events.sink().handshake(event)?;
-        }
+        let is_due = self.write_event(is_written, lines, |sink| sink.handshake(event))?;
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
         }
@@ -185,34 +202,51 @@ impl RunOutput<'_> {
         if let Some(screen) = &mut self.screen {
             screen.add(event, ladder)?;
         }
-        match &mut self.metrics {
-            Some(metrics) => metrics.handshake(event),
-            None => Ok(()),
+        if let Some(metrics) = &mut self.metrics {
+            metrics.handshake(event)?;
         }
+        Ok(is_due)
     }
 }
 
 impl pipeline::Output for RunOutput<'_> {
-    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
+    fn needs(&self) -> Needs {
+        let events = self.events.as_ref().map(EventWriter::needs);
+        let summary = self.summary.as_ref().map(Sink::needs);
+        let report = self.report.as_ref().map(Sink::needs);
+        let metrics = self.metrics.as_ref().map(Sink::needs);
+        let all = [events, summary, report, metrics].into_iter().flatten();
+        all.fold(Needs::NONE, Needs::or) // a screen, and files of certificates and packets, need nothing
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        let events = self.events.as_ref();
+        events.map_or_else(Vec::new, |events| events.renderers(count))
+    }
+
+    fn report(
+        &mut self,
+        mut report: Box<HandshakeReport>,
+        lines: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
         if !self.config.selection.selects(&report.event) {
             if let Some(html) = &mut self.report {
                 html.leave_out(&report.event);
             }
-            return Ok(());
+            return Ok(None);
         }
         let failures = self.failures.as_mut();
         report.event.saved_to = failures.and_then(|failures| failures.save(&report));
-        self.write(&report.event, report.ladder.as_deref())
+        let is_due = self.write(&report.event, report.ladder.as_deref(), lines)?;
+        Ok(is_due.then_some(report))
     }
 
-    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+    fn not_tls(&mut self, event: &NotTls, lines: Lines) -> io::Result<bool> {
         if !self.config.selection.selects_not_tls(event) {
-            return Ok(());
+            return Ok(false);
         }
         let is_written = !self.config.failures_only || event.kind != NotTlsKind::SilentProbe;
-        if let (Some(events), true) = (&mut self.events, is_written) {
-            events.sink().not_tls(event)?;
-        }
+        let is_due = self.write_event(is_written, lines, |sink| sink.not_tls(event))?;
         let summary = self.summary.as_mut();
         summary.map_or(Ok(()), |summary| Sink::not_tls(summary, event))?;
         if let Some(report) = &mut self.report {
@@ -222,8 +256,15 @@ impl pipeline::Output for RunOutput<'_> {
         if let Some(screen) = &mut self.screen {
             Sink::not_tls(screen, event)?;
         }
-        let metrics = self.metrics.as_mut();
-        metrics.map_or(Ok(()), |metrics| Sink::not_tls(metrics, event))
+        if let Some(metrics) = &mut self.metrics {
+            Sink::not_tls(metrics, event)?;
+        }
+        Ok(is_due)
+    }
+
+    fn rendered(&mut self, text: &[u8], events: u64) -> io::Result<()> {
+        let output = self.events.as_mut();
+        output.map_or(Ok(()), |output| output.sink().rendered(text, events))
     }
 
     fn progress(&mut self, progress: &Progress) -> io::Result<()> {
@@ -307,6 +348,20 @@ impl EventWriter {
                 Ok(Some(Self::File(file)))
             }
             EventDestination::Screen => Ok(None),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Self::StandardOutput(sink) => sink.needs(),
+            Self::File(file) => file.needs(),
+        }
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        match self {
+            Self::StandardOutput(sink) => sink.renderers(count),
+            Self::File(file) => file.renderers(count),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tlscope::event::{Handshake, NotTls};
-use tlscope::sink::{OutputFormat, Sink};
+use tlscope::sink::{Needs, OutputFormat, Renderer, Sink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::time::Timestamp;
 
@@ -293,13 +293,17 @@ impl RotatingSink {
 impl RotatingSink {
     /// Writes one event.
     fn write(&mut self, write: impl FnOnce(&mut dyn Sink) -> io::Result<()>) {
+        self.write_all(1, write);
+    }
+
+    fn write_all(&mut self, events: u64, write: impl FnOnce(&mut dyn Sink) -> io::Result<()>) {
         match &mut self.current {
             Some(current) => {
-                current.pending += 1;
+                current.pending += events;
                 let result = write(&mut *current.sink);
                 self.handle_failure(result);
             }
-            None => self.lose(1),
+            None => self.lose(events),
         }
     }
 
@@ -322,6 +326,21 @@ impl Sink for RotatingSink {
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
         self.write(|sink| sink.not_tls(event));
+        Ok(())
+    }
+
+    fn needs(&self) -> Needs {
+        let current = self.current.as_ref();
+        current.map_or(Needs::ALL, |current| current.sink.needs())
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        let current = self.current.as_ref();
+        current.map_or_else(Vec::new, |current| current.sink.renderers(count))
+    }
+
+    fn rendered(&mut self, text: &[u8], events: u64) -> io::Result<()> {
+        self.write_all(events, |sink| sink.rendered(text, events));
         Ok(())
     }
 

@@ -52,7 +52,7 @@ use crate::certificate::Certificate;
 use crate::escape::SafeJson;
 use crate::event::Handshake;
 use crate::hex::Hex;
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
@@ -134,6 +134,10 @@ impl ExtractSink {
 
 /// An error does not have to end the run: failed files are retried with the index, once a minute and at the end.
 impl Sink for ExtractSink {
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         let Self {
             directory,

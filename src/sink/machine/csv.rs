@@ -38,17 +38,24 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
+use super::blocks::BlockWriter;
 use crate::escape::printable;
 use crate::event::{Handshake, NotTls, NotTlsKind, Outcome, ProxyEndpoint, Side, Transport};
 use crate::hex::Hex;
-use crate::sink::Sink;
 use crate::sink::fields::{EventField, FIELDS, FieldValue};
+use crate::sink::{Renderer, Sink};
 use crate::stats::Stats;
 
 /// Writes comma-separated values; the module's docs specify them.
 #[derive(Debug)]
-pub struct CsvSink<W: Write> {
-    output: csv::Writer<W>,
+pub struct CsvSink<W> {
+    output: BlockWriter<W>,
+    renderer: CsvRenderer,
+}
+
+/// Makes the lines.
+#[derive(Debug, Default)]
+struct CsvRenderer {
     field: String,
 }
 
@@ -59,54 +66,68 @@ impl<W: Write> CsvSink<W> {
     ///
     /// When the output cannot be written.
     pub fn new(output: W) -> io::Result<Self> {
-        let mut output = csv::Writer::from_writer(output);
-        output.write_record(columns().map(|(name, _)| name))?;
-        let field = String::new();
-        Ok(Self { output, field })
+        let mut sink = Self::continuing(output);
+        sink.output.add(|line| {
+            for (index, (name, _)) in columns().enumerate() {
+                push_field(line, index, name);
+            }
+            line.push(b'\n');
+            Ok(())
+        })?;
+        Ok(sink)
     }
 
     /// Writes without a header to an output that already has one.
     #[must_use]
     pub fn continuing(output: W) -> Self {
         Self {
-            output: csv::Writer::from_writer(output),
-            field: String::new(),
+            output: BlockWriter::new(output),
+            renderer: CsvRenderer::default(),
         }
     }
 }
 
-impl<W: Write> CsvSink<W> {
-    fn write_field(&mut self, value: &FieldValue<'_>) -> io::Result<()> {
+impl CsvRenderer {
+    fn push(&mut self, text: &mut Vec<u8>, index: usize, value: &FieldValue<'_>) -> io::Result<()> {
         self.field.clear();
         write_value(&mut self.field, value).map_err(io::Error::other)?;
         if is_text(value) && self.field.starts_with(FORMULA) {
             self.field.insert(0, '\'');
         }
-        Ok(self.output.write_field(printable(&self.field).as_bytes())?)
+        push_field(text, index, &printable(&self.field));
+        Ok(())
+    }
+}
+
+impl Renderer for CsvRenderer {
+    fn handshake(&mut self, event: &Handshake, text: &mut Vec<u8>) -> io::Result<()> {
+        for (index, (_, field)) in columns().enumerate() {
+            self.push(text, index, &(field.value)(event))?;
+        }
+        text.push(b'\n');
+        Ok(())
     }
 
-    fn end_line(&mut self) -> io::Result<()> {
-        Ok(self.output.write_record(None::<&[u8]>)?)
+    /// Probes by load balancers and monitors come by the thousand, and have nothing to say.
+    fn not_tls(&mut self, event: &NotTls, text: &mut Vec<u8>) -> io::Result<()> {
+        if event.kind == NotTlsKind::SilentProbe {
+            return Ok(());
+        }
+        for (index, (column, _)) in columns().enumerate() {
+            self.push(text, index, &not_tls_value(event, column))?;
+        }
+        text.push(b'\n');
+        Ok(())
     }
 }
 
 impl<W: Write> Sink for CsvSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        for (_, field) in columns() {
-            self.write_field(&(field.value)(event))?;
-        }
-        self.end_line()
+        self.output.add(|text| self.renderer.handshake(event, text))
     }
 
-    /// Probes by load balancers and monitors come by the thousand, and have nothing to say.
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        if event.kind == NotTlsKind::SilentProbe {
-            return Ok(());
-        }
-        for (column, _) in columns() {
-            self.write_field(&not_tls_value(event, column))?;
-        }
-        self.end_line()
+        self.output.add(|text| self.renderer.not_tls(event, text))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -116,6 +137,35 @@ impl<W: Write> Sink for CsvSink<W> {
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         self.flush()
     }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        let renderers = (0..count).map(|_| CsvRenderer::default());
+        renderers.map(|renderer| Box::new(renderer) as _).collect()
+    }
+
+    fn rendered(&mut self, text: &[u8], _: u64) -> io::Result<()> {
+        self.output.write(text)
+    }
+}
+
+/// Appends a field, in quotes if there is something in it that separates fields or lines.
+fn push_field(line: &mut Vec<u8>, index: usize, field: &str) {
+    if index > 0 {
+        line.push(b',');
+    }
+    let separates = |byte: u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+    if !field.bytes().any(separates) {
+        line.extend_from_slice(field.as_bytes());
+        return;
+    }
+    line.push(b'"');
+    for byte in field.bytes() {
+        if byte == b'"' {
+            line.push(byte);
+        }
+        line.push(byte);
+    }
+    line.push(b'"');
 }
 
 /// What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"). Tabs and carriage
@@ -300,6 +350,21 @@ mod tests {
             ("error_message", "server refused STARTTLS: \"454 no\""),
         ];
         assert_eq!(filled, expected.into());
+    }
+
+    #[test]
+    fn fields_are_in_quotes_where_a_reader_of_csv_needs_them() {
+        for field in [
+            "a", "", "a b", "a,b", "\"a\"", "\"", "a\nb", "\r", "a;b'", "é,例",
+        ] {
+            let mut line = Vec::new();
+            push_field(&mut line, 0, "first");
+            push_field(&mut line, 1, field);
+            let mut expected = csv::Writer::from_writer(Vec::new());
+            expected.write_record(["first", field]).unwrap();
+            line.push(b'\n');
+            assert_eq!(line, expected.into_inner().unwrap(), "{field}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Output for programs: JSON Lines with their schema, comma-separated values, a cryptographic bill of materials, and targets for
 //! Prometheus.
 
+mod blocks;
 #[cfg(feature = "cli")]
 pub mod cbom;
 #[cfg(feature = "cli")]

@@ -31,7 +31,7 @@ use serde::Serialize;
 use super::services::{MAX_SERVICES, ServerCertificate, Service, ServiceKey, Services};
 use crate::escape::SafeJson;
 use crate::event::{ClientCertificate, Handshake};
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 use crate::stats::Stats;
 
 /// How targets are written. The doc comment of a value is its help text.
@@ -142,6 +142,13 @@ fn selected(
 }
 
 impl<W: Write> Sink for TargetsSink<W> {
+    fn needs(&self) -> Needs {
+        Needs {
+            fingerprints: false,
+            ..Needs::ALL
+        }
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.services.record(event);
         Ok(())

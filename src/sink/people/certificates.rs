@@ -11,8 +11,8 @@ use super::text::{Align, TextStyle, printable, printable_message, wrap, write_ro
 use crate::certificate::Expiry;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
-use crate::sink::Sink;
 use crate::sink::files::inventory::{Inventory, KnownCertificate, ShownBy};
+use crate::sink::{Needs, Sink};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::ProtocolVersion;
@@ -114,6 +114,10 @@ impl<W: Write> CertificatesSink<W> {
 }
 
 impl<W: Write> Sink for CertificatesSink<W> {
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.judged_at = self.judged_at.max(event.judged_at);
         self.missing.record(event);

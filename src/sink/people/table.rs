@@ -22,7 +22,7 @@ use crate::event::{
     NotTls, NotTlsKind, Outcome, RenegotiationEnd, UnknownBecause,
 };
 use crate::flow::Endpoint;
-use crate::sink::Sink;
+use crate::sink::{Needs, Renderer, Sink};
 use crate::stats::{Progress, Stats};
 use crate::time::Timestamp;
 
@@ -30,8 +30,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct TableSink<W> {
     output: W,
-    style: TextStyle,
-    layout: Layout,
+    renderer: RowRenderer,
     /// The date of the last header; `None` before the first.
     day: Option<Date>,
     /// Rows that wait for older handshakes, by time and in the order in which they came.
@@ -80,8 +79,10 @@ impl<W: Write> TableSink<W> {
     pub fn with_options(output: W, style: TextStyle, options: RowOptions) -> Self {
         Self {
             output,
-            style,
-            layout: Layout::new(style.width, options),
+            renderer: RowRenderer {
+                layout: Layout::new(style.width, options),
+                style,
+            },
             day: None,
             waiting: BTreeMap::new(),
             rows: 0,
@@ -130,28 +131,119 @@ impl<W: Write> TableSink<W> {
     }
 
     fn write_header(&mut self, day: &str) -> io::Result<()> {
-        let header = self.layout.header(day);
-        writeln!(self.output, "{}", self.style.heading().style(header))
+        let RowRenderer { layout, style } = self.renderer;
+        let header = layout.header(day);
+        writeln!(self.output, "{}", style.heading().style(header))
+    }
+}
+
+/// Makes the rows.
+#[derive(Clone, Copy, Debug)]
+struct RowRenderer {
+    layout: Layout,
+    style: TextStyle,
+}
+
+impl RowRenderer {
+    /// Appends the row of a handshake; whether its notes were cut.
+    fn write_row(&self, row: &mut String, event: &Handshake) -> bool {
+        let style = outcome_style(self.style, event.outcome);
+        self.layout.write_row(row, event, style)
+    }
+
+    /// Appends the row of a connection without TLS; `None` if it has none. Probes by load balancers and monitors come by the thousand:
+    /// they are in the summary only.
+    fn write_plain_row(&self, row: &mut String, event: &NotTls) -> Option<bool> {
+        let has_row = event.kind != NotTlsKind::SilentProbe;
+        let style = self.style.doubtful();
+        has_row.then(|| self.layout.write_plain_row(row, event, style))
+    }
+}
+
+/// Rows are handed over with their times, since they wait for others.
+impl Renderer for RowRenderer {
+    fn handshake(&mut self, event: &Handshake, text: &mut Vec<u8>) -> io::Result<()> {
+        let mut row = String::new();
+        let is_cut = self.write_row(&mut row, event);
+        RenderedRow::new(event.time, is_cut, &row).append_to(text);
+        Ok(())
+    }
+
+    fn not_tls(&mut self, event: &NotTls, text: &mut Vec<u8>) -> io::Result<()> {
+        let mut row = String::new();
+        if let Some(is_cut) = self.write_plain_row(&mut row, event) {
+            RenderedRow::new(event.time, is_cut, &row).append_to(text);
+        }
+        Ok(())
+    }
+}
+
+/// A row on its way from a renderer to the table: its time, whether it was cut, its length, and its text.
+struct RenderedRow<'a> {
+    time: Timestamp,
+    is_cut: bool,
+    text: &'a str,
+}
+
+impl<'a> RenderedRow<'a> {
+    const fn new(time: Timestamp, is_cut: bool, text: &'a str) -> Self {
+        Self { time, is_cut, text }
+    }
+
+    fn append_to(&self, rows: &mut Vec<u8>) {
+        rows.extend_from_slice(&self.time.as_nanoseconds().to_be_bytes());
+        rows.push(self.is_cut.into());
+        rows.extend_from_slice(&self.text.len().to_be_bytes());
+        rows.extend_from_slice(self.text.as_bytes());
+    }
+
+    /// Takes the first of what renderers have written; `None` if nothing is left.
+    fn take_from(rows: &mut &'a [u8]) -> Option<Self> {
+        let (time, rest) = rows.split_first_chunk()?;
+        let (is_cut, rest) = rest.split_first()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (text, rest) = rest.split_at_checked(usize::from_be_bytes(*length))?;
+        *rows = rest;
+        Some(Self {
+            time: Timestamp::from_nanoseconds(i64::from_be_bytes(*time)),
+            is_cut: *is_cut != 0,
+            text: std::str::from_utf8(text).ok()?,
+        })
     }
 }
 
 impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let style = outcome_style(self.style, event.outcome);
         let mut row = String::new();
-        self.has_cut |= self.layout.write_row(&mut row, event, style);
+        self.has_cut |= self.renderer.write_row(&mut row, event);
         self.add(event.time, &row)
     }
 
-    /// Probes by load balancers and monitors come by the thousand: they are in the summary only.
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        if event.kind == NotTlsKind::SilentProbe {
-            return Ok(());
-        }
         let mut row = String::new();
-        let style = self.style.doubtful();
-        self.has_cut |= self.layout.write_plain_row(&mut row, event, style);
-        self.add(event.time, &row)
+        match self.renderer.write_plain_row(&mut row, event) {
+            Some(is_cut) => {
+                self.has_cut |= is_cut;
+                self.add(event.time, &row)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        (0..count).map(|_| Box::new(self.renderer) as _).collect()
+    }
+
+    fn rendered(&mut self, mut rows: &[u8], _: u64) -> io::Result<()> {
+        while let Some(row) = RenderedRow::take_from(&mut rows) {
+            self.has_cut |= row.is_cut;
+            self.add(row.time, row.text)?;
+        }
+        Ok(())
     }
 
     fn progress(&mut self, progress: &Progress) -> io::Result<()> {
@@ -180,7 +272,7 @@ impl<W: Write> Sink for TableSink<W> {
         while !self.waiting.is_empty() {
             self.write_first()?;
         }
-        if let Some(width) = self.style.width.filter(|_| self.has_cut) {
+        if let Some(width) = self.renderer.style.width.filter(|_| self.has_cut) {
             let hint = format!(
                 "Rows are cut to {width} columns: `--wide` shows them whole, `tlscope show` one handshake in full."
             );

@@ -31,6 +31,7 @@ use super::records::spans::TraceIds;
 use super::settings::Destination;
 use super::{ExportError, Notice, Signal};
 use crate::event::Handshake;
+use crate::sink::Needs;
 
 mod delivery;
 mod open_metrics;
@@ -135,6 +136,11 @@ pub(crate) trait PreparedExport: Send {
 pub(crate) trait Export: Send {
     /// Takes a handshake; `trace` names the trace it gets, if any.
     fn offer(&self, _event: &Handshake, _trace: Option<&TraceIds>) {}
+
+    /// What it needs of handshakes.
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
 
     /// Asks for the last export. Returns at once, so that all exports end at the same time.
     fn close(self: Box<Self>) -> Closing;

@@ -12,6 +12,7 @@ use super::otlp::{Delivered, OtlpTransport};
 use super::outbox::{BatchSender, Outbox};
 use super::{Closing, Export, ExportContext, PreparedExport};
 use crate::event::Handshake;
+use crate::sink::Needs;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::records::logs::LogRecords;
 use crate::telemetry::records::spans::TraceIds;
@@ -68,6 +69,10 @@ struct Logs {
 }
 
 impl Export for Logs {
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
+
     fn offer(&self, event: &Handshake, trace: Option<&TraceIds>) {
         if let Some(record) = self.records.of(event, trace) {
             self.outbox.push(record);

@@ -11,6 +11,7 @@ use super::otlp::{Delivered, OtlpTransport};
 use super::outbox::{BatchSender, Outbox};
 use super::{Closing, Export, ExportContext, PreparedExport};
 use crate::event::Handshake;
+use crate::sink::Needs;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::records::spans::{Spans, TraceIds};
 use crate::telemetry::settings::Destination;
@@ -65,6 +66,10 @@ struct Traces {
 }
 
 impl Export for Traces {
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
+
     fn offer(&self, event: &Handshake, trace: Option<&TraceIds>) {
         if let Some(trace) = trace {
             self.outbox.push(self.spans.of(event, trace));

@@ -383,18 +383,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_for_programs_gets_all_that_they_get_on_standard_output() {
-        let report = |flags: &[&str]| {
-            let config = resolve(&[&["-i", "lo"], flags].concat()).unwrap();
-            let report = config.analysis.observer().report;
-            [report.fingerprints, report.offers]
-        };
-        assert_eq!(report(&["--format", "json"]), [true; 2]);
-        assert_eq!(report(&["--output", "x.jsonl"]), [true; 2]);
-        assert_eq!(report(&["--output", "x.log"]), [false; 2]);
-    }
-
-    #[test]
     fn certificates_are_validated_at_the_time_of_their_handshake_even_for_now() {
         let config = resolve(&["-i", "lo", "--at", "now"]).unwrap();
         assert_eq!(config.analysis.judge_at, None);

@@ -13,7 +13,8 @@ use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
 use tlscope::event::{HandshakeReport, NotTls};
-use tlscope::pipeline::{self, Output, Summary};
+use tlscope::pipeline::{self, Lines, Output, Summary};
+use tlscope::sink::{Needs, Renderer};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{Opened, Prepared};
 use tlscope::time::Timestamp;
@@ -232,25 +233,41 @@ impl Shortage {
 }
 
 impl Output for Watch<'_> {
-    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
+    fn needs(&self) -> Needs {
+        self.output.needs()
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        self.output.renderers(count)
+    }
+
+    fn report(
+        &mut self,
+        mut report: Box<HandshakeReport>,
+        lines: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
         if let Some(attribution) = &mut self.attribution {
             attribution.attribute(&mut report.event);
         }
         if let Some(count) = self.limits.count {
             // Handshakes that were open when the last one came are not reported.
             if self.reported >= count {
-                return Ok(());
+                return Ok(None);
             }
             self.reported += u64::from(self.output.shows(&report.event));
             if self.reported >= count {
                 self.signals.stop().store(true, Ordering::Relaxed);
             }
         }
-        self.output.report(report)
+        self.output.report(report, lines)
     }
 
-    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        self.output.not_tls(event)
+    fn not_tls(&mut self, event: &NotTls, lines: Lines) -> io::Result<bool> {
+        self.output.not_tls(event, lines)
+    }
+
+    fn rendered(&mut self, text: &[u8], events: u64) -> io::Result<()> {
+        self.output.rendered(text, events)
     }
 
     fn progress(&mut self, progress: &Progress) -> io::Result<()> {

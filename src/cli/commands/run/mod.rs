@@ -24,16 +24,16 @@ use tlscope::capture::{
 use tlscope::check::InputWarnings;
 use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pattern::Glob;
-use tlscope::pipeline;
-use tlscope::sink::Sink;
+use tlscope::pipeline::{self, Lines};
 use tlscope::sink::files::recording::Recording;
 use tlscope::sink::selection::Selection;
+use tlscope::sink::{Needs as EventNeeds, Renderer, Sink};
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
 use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
 use crate::cli::config::args::{At, RunArgs};
-use crate::cli::config::{Analysis, now};
+use crate::cli::config::{Analysis, Needs, now};
 use crate::cli::error::CliError;
 use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::say;
@@ -64,8 +64,10 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     }
     check::skip_system_roots(&args.assertions, &mut args.judgement);
     // Before the command runs: a mistake in the arguments must not cost a whole test run.
-    let mut needs = check::needs(&args.assertions);
-    needs.key_logs = true;
+    let needs = Needs {
+        key_logs: true,
+        ..Needs::default()
+    };
     let mut analysis = Analysis::without_roots(
         tlscope::decrypt::Keys::default(),
         needs,
@@ -397,15 +399,31 @@ struct Attributed {
 }
 
 impl pipeline::Output for Attributed {
-    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
+    fn needs(&self) -> EventNeeds {
+        Sink::needs(&self.sink)
+    }
+
+    fn renderers(&self, _: usize) -> Vec<Box<dyn Renderer>> {
+        Vec::new()
+    }
+
+    fn report(
+        &mut self,
+        mut report: Box<HandshakeReport>,
+        _: Lines,
+    ) -> io::Result<Option<Box<HandshakeReport>>> {
         if let Some(attribution) = &mut self.attribution {
             attribution.attribute(&mut report.event);
         }
-        self.sink.handshake(&report.event)
+        self.sink.handshake(&report.event).map(|()| None)
     }
 
-    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        Sink::not_tls(&mut self.sink, event)
+    fn not_tls(&mut self, event: &NotTls, _: Lines) -> io::Result<bool> {
+        Sink::not_tls(&mut self.sink, event).map(|()| false)
+    }
+
+    fn rendered(&mut self, text: &[u8], events: u64) -> io::Result<()> {
+        Sink::rendered(&mut self.sink, text, events)
     }
 
     fn progress(&mut self, progress: &Progress) -> io::Result<()> {

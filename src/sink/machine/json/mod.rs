@@ -14,75 +14,55 @@ use lines::HandshakeLine;
 pub(crate) use lines::Line;
 use ready::{ReadyCertificates, ReadyLists};
 
+use super::blocks::BlockWriter;
 use crate::escape::SafeJson;
 use crate::event::{Event, Handshake, HandshakeReport, NotTls};
-use crate::sink::Sink;
+use crate::sink::{Renderer, Sink};
 use crate::stats::Stats;
 
 /// Writes JSON Lines, as [`lines`] specifies them.
 #[derive(Debug)]
 pub struct JsonSink<W> {
-    output: W,
-    lines: Vec<u8>,
+    output: BlockWriter<W>,
+    renderer: JsonRenderer,
+}
+
+/// Makes the lines.
+#[derive(Debug, Default)]
+struct JsonRenderer {
     certificates: ReadyCertificates,
     lists: ReadyLists,
     writes_names: bool,
 }
-
-/// Bytes of lines collected before a write: enough to make the cost of system calls negligible.
-const BLOCK: usize = 64 * 1024;
 
 impl<W: Write> JsonSink<W> {
     /// Writes to `output` in large blocks: it needs no buffer of its own.
     #[must_use]
     pub fn new(output: W) -> Self {
         Self {
-            output,
-            lines: Vec::with_capacity(BLOCK),
-            certificates: ReadyCertificates::default(),
-            lists: ReadyLists::default(),
-            writes_names: false,
+            output: BlockWriter::new(output),
+            renderer: JsonRenderer::default(),
         }
     }
 
     /// As [`JsonSink::new`], with the names of what clients offer next to the numbers.
     #[must_use]
     pub fn with_names(output: W) -> Self {
-        Self {
-            writes_names: true,
-            ..Self::new(output)
-        }
+        let mut sink = Self::new(output);
+        sink.renderer.writes_names = true;
+        sink
     }
 
     /// The same, with about `bytes` of memory at most for texts of certificates that may be shown again.
     #[must_use]
     pub fn with_texts_within(mut self, bytes: usize) -> Self {
-        self.certificates = ReadyCertificates::within(bytes);
+        self.renderer.certificates = ReadyCertificates::within(bytes);
         self
-    }
-
-    fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        writer::write(&mut self.lines, line)?;
-        self.end_line()
-    }
-
-    fn end_line(&mut self) -> io::Result<()> {
-        self.lines.push(b'\n');
-        if self.lines.len() >= BLOCK {
-            self.write_lines()?;
-        }
-        Ok(())
-    }
-
-    fn write_lines(&mut self) -> io::Result<()> {
-        self.output.write_all(&self.lines)?;
-        self.lines.clear();
-        Ok(())
     }
 }
 
-impl<W: Write> Sink for JsonSink<W> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+impl Renderer for JsonRenderer {
+    fn handshake(&mut self, event: &Handshake, text: &mut Vec<u8>) -> io::Result<()> {
         let chains = self.certificates.chains(event)?;
         let offer = self.lists.offer(&event.tls)?;
         let mut line = HandshakeLine::from(event)
@@ -91,22 +71,50 @@ impl<W: Write> Sink for JsonSink<W> {
         if self.writes_names {
             line = line.with_names(event);
         }
-        writer::write(&mut self.lines, &Line::Handshake(&line))?;
-        self.end_line()
+        write_line(text, &Line::Handshake(&line))
+    }
+
+    fn not_tls(&mut self, event: &NotTls, text: &mut Vec<u8>) -> io::Result<()> {
+        write_line(text, &Line::NotTls(&event.into()))
+    }
+}
+
+fn write_line(text: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
+    writer::write(text, line)?;
+    text.push(b'\n');
+    Ok(())
+}
+
+impl<W: Write> Sink for JsonSink<W> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.output.add(|text| self.renderer.handshake(event, text))
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        self.write_line(&Line::NotTls(&event.into()))
+        self.output.add(|text| self.renderer.not_tls(event, text))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_lines()?;
         self.output.flush()
     }
 
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.write_line(&Line::Stats(lines::StatsLine(stats)))?;
+        let line = Line::Stats(lines::StatsLine(stats));
+        self.output.add(|text| write_line(text, &line))?;
         self.flush()
+    }
+
+    fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
+        let renderer = || JsonRenderer {
+            certificates: self.renderer.certificates.share(count),
+            lists: ReadyLists::default(),
+            writes_names: self.renderer.writes_names,
+        };
+        (0..count).map(|_| Box::new(renderer()) as _).collect()
+    }
+
+    fn rendered(&mut self, text: &[u8], _: u64) -> io::Result<()> {
+        self.output.write(text)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::certificate::Certificate;
 use crate::event::{Handshake, TlsFacts};
 use crate::time::Timestamp;
 
-/// Texts of the certificates seen last, by the certificates themselves, which all events with a chain share.
+/// Texts of the certificates seen last, by the certificates themselves.
 #[derive(Debug)]
 pub(super) struct ReadyCertificates {
     places: Vec<Option<Ready>>,
@@ -31,7 +31,7 @@ pub(super) struct ReadyCertificates {
 
 #[derive(Debug)]
 struct Ready {
-    /// Held, so that no other one can have its address.
+    /// Held, to be compared.
     certificate: Arc<Certificate>,
     text: Vec<u8>,
     /// Where the days until it expires stand in the text; at its end if it has none.
@@ -71,6 +71,11 @@ impl ReadyCertificates {
             next: 0,
             text: Vec::new(),
         }
+    }
+
+    /// An empty one with the memory of one of `count`.
+    pub(super) const fn share(&self, count: usize) -> Self {
+        Self::within(self.limit / if count > 0 { count } else { 1 })
     }
 
     /// The chains of both sides; empty where none was seen.
@@ -116,7 +121,11 @@ impl ReadyCertificates {
         let [first, second, ..] = certificate.sha256;
         let place = usize::from(u16::from_be_bytes([first, second])) % PLACES;
         let known = self.places[place].as_ref();
-        if let Some(ready) = known.filter(|ready| Arc::ptr_eq(&ready.certificate, certificate)) {
+        // Each worker has read the certificate for itself, and any of them may have made the event.
+        let is_same = |ready: &&Ready| {
+            Arc::ptr_eq(&ready.certificate, certificate) || ready.certificate == *certificate
+        };
+        if let Some(ready) = known.filter(is_same) {
             ready.write(&mut self.text, judged_at)?;
             return Ok(());
         }
@@ -331,6 +340,19 @@ mod tests {
             fullest = fullest.max(ready.bytes);
         }
         assert!(fullest > limit * 9 / 10, "{fullest}");
+    }
+
+    #[test]
+    fn a_certificate_that_another_worker_has_read_has_the_same_text() {
+        let [first, second] = [(); 2].map(|()| test_events::chain([Ok(test_events::leaf())]));
+        let mut ready = ReadyCertificates::default();
+        for chain in [&first, &second] {
+            let written = ready.write_certificate(&chain[0], test_events::START);
+            written.unwrap();
+        }
+        let kept: Vec<_> = ready.places.iter().flatten().collect();
+        assert_eq!(kept.len(), 1);
+        assert!(Arc::ptr_eq(&kept[0].certificate, &first[0]));
     }
 
     #[test]

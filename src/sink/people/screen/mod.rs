@@ -35,7 +35,7 @@ use ratatui::layout::Rect;
 use super::summary::SummarySink;
 use super::text::TextStyle;
 use crate::event::{Handshake, Ladder, NotTls};
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 use model::Model;
@@ -125,6 +125,10 @@ impl<W: Write> ScreenSink<W> {
 }
 
 impl<W: Write> Sink for ScreenSink<W> {
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.add(event, None)
     }

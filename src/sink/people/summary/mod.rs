@@ -30,7 +30,7 @@ use soonest_to_expire::SoonestToExpire;
 use super::text::{Align, TextStyle, printable, wrap, write_rows};
 use crate::certificate::{CertificateTime, Expiry};
 use crate::event::{Directions, ErrorType, Handshake, NotTls, NoteKind, Outcome};
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::ProtocolVersion;
@@ -121,6 +121,10 @@ impl<W: Write> SummarySink<W> {
 }
 
 impl<W: Write> Sink for SummarySink<W> {
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
+
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.counts.record(event);
         self.record_latency(event);
