@@ -143,7 +143,9 @@ impl Worker {
                     let Some(record) = packets.records.get(*packet as usize) else {
                         continue;
                     };
-                    if self.shards.passes_by(sought, segment, record, &packets) {
+                    let shards = &mut self.shards;
+                    if shards.take_at_once(sought, segment, record, &packets, &mut output) {
+                        output.drain(step.number, made);
                         continue; // as most do
                     }
                     take_usual(

@@ -25,6 +25,12 @@ pub struct Sought(u32);
 impl Sought {
     /// Where no flow lies.
     pub const NOTHING: Self = Self(NONE);
+
+    /// The flow itself, once a look at it has shown that it lies there.
+    #[must_use]
+    pub(crate) const fn found(self) -> FlowIndex {
+        FlowIndex(self.0)
+    }
 }
 
 /// Hashes keys, differently in each run. Tables that share one take each other's [`HashedKey`]s.
@@ -474,6 +480,7 @@ impl<V> FlowTable<V> {
     }
 
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
+    #[inline]
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];
         entry.last_seen = now;
