@@ -125,10 +125,13 @@ impl Decryption {
         is_encrypted: bool,
         recipient: &mut impl Recipient,
     ) -> KeyState {
-        if !is_encrypted && !recipient.hellos().is_tls13() {
+        if !is_encrypted && !recipient.is_tls13() {
             return KeyState::None;
         }
         if self.unsealing.is_none() {
+            if self.waiting.is_empty() && !self.may_have_key() {
+                return KeyState::None; // as in a run without keys
+            }
             self.begin(recipient.hellos());
         }
         self.catch_up(recipient);
@@ -288,8 +291,7 @@ impl Decryption {
 
     /// Checks whether there can be keys, now that the hellos were seen.
     fn begin(&mut self, hellos: Hellos<'_>) {
-        let may_have_key = self.keys.has_secrets() || self.keys.is_growing();
-        if self.key_use.is_some() || !may_have_key {
+        if self.key_use.is_some() || !self.may_have_key() {
             return;
         }
         let Some(session) = session(hellos) else {
@@ -304,6 +306,10 @@ impl Decryption {
             }
             Err(_) => self.key_use = Some(KeyUse::Unsupported),
         }
+    }
+
+    fn may_have_key(&self) -> bool {
+        self.keys.has_secrets() || self.keys.is_growing()
     }
 
     fn note_unreadable(

@@ -357,7 +357,7 @@ impl RecordStream {
     /// In TLS 1.3 ChangeCipherSpec has no meaning, and a client may send it before its second ClientHello
     /// (RFC 8446 §D.4).
     fn is_encrypted(&self, recipient: &impl Recipient) -> bool {
-        self.has_changed_cipher && !recipient.hellos().may_be_tls13()
+        self.has_changed_cipher && !recipient.may_be_tls13()
     }
 
     fn handle_piece(
@@ -405,10 +405,13 @@ impl RecordStream {
             length: piece.header.length,
             has_key: self.key == KeyState::Here,
         };
+        let end = self.newest(arrival);
+        if self.key == KeyState::None && piece.is_first && piece.is_last {
+            return recipient.take_sealed(sender, unit, start, end); // as most are
+        }
         if piece.is_first {
             recipient.take(sender, Seen::SealedStart { unit, start });
         }
-        let end = self.newest(arrival);
         let content = match self.key {
             KeyState::Here => decryption.handle_piece(sender, piece, end, recipient),
             KeyState::Awaited => {

@@ -10,12 +10,14 @@ use crate::event::{EapResult, Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
-use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
+use crate::framing::{Close, Content, Framing, Hellos, Payload, Recipient, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
-use super::progress::{HandshakeProgress, Standing, may_change_progress};
+use super::progress::{
+    HandshakeProgress, Standing, may_change_progress, may_end_change_progress,
+};
 use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
 
 /// The handshake on one connection.
@@ -56,8 +58,37 @@ impl Recipient for ProgressRecorder<'_> {
         }
     }
 
+    fn take_sealed(&mut self, sender: Direction, unit: SealedUnit, start: Arrival, end: Arrival) {
+        if self.transcript.takes_one_by_one() {
+            let content = Content::Unknown;
+            self.take(sender, Seen::SealedStart { unit, start });
+            return self.take(sender, Seen::SealedEnd { unit, content, end });
+        }
+        self.transcript.take_sealed_start(sender, unit, start);
+        self.standing.update(self.transcript);
+        if self.transcript.is_only_watched() {
+            let content = Content::Unknown;
+            return self.take(sender, Seen::SealedEnd { unit, content, end });
+        }
+        self.transcript.take_sealed_end(sender, unit, Content::Unknown, end);
+        if may_end_change_progress(unit) {
+            self.standing.update(self.transcript);
+        }
+    }
+
     fn hellos(&self) -> Hellos<'_> {
         self.transcript.hellos()
+    }
+
+    fn may_be_tls13(&self) -> bool {
+        match self.transcript.server_hello() {
+            Some(_) => self.transcript.is_tls13(),
+            None => self.hellos().may_be_tls13(),
+        }
+    }
+
+    fn is_tls13(&self) -> bool {
+        self.transcript.is_tls13()
     }
 }
 
@@ -383,10 +414,73 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::handshake::testing::{full, tls12};
     use crate::time::Timestamp;
+    use crate::tls::ContentType;
 
     const AT: Arrival = Arrival::new(Timestamp::from_seconds(0), 1);
+
+    /// Takes the start and the end of a sealed unit one after the other.
+    struct OneByOne<'t>(ProgressRecorder<'t>);
+
+    impl Recipient for OneByOne<'_> {
+        fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+            self.0.take(sender, seen);
+        }
+
+        fn hellos(&self) -> Hellos<'_> {
+            self.0.hellos()
+        }
+    }
+
+    /// What comes of sealed units, by sender, type and length, after the hellos: all that was written down, and the progress.
+    fn after_sealed_units(
+        is_tls13: bool,
+        is_one_by_one: bool,
+        units: &[(bool, u8, u16)],
+    ) -> String {
+        let mut script = if is_tls13 { full() } else { tls12() };
+        let mut standing = Standing::default();
+        for (index, (is_client, content_type, length)) in units.iter().enumerate() {
+            let unit = SealedUnit {
+                content_type: ContentType(*content_type),
+                length: *length,
+                has_key: false,
+            };
+            let sender = match is_client {
+                true => Direction::Forward,
+                false => Direction::Reverse,
+            };
+            let time = |milliseconds: usize| Timestamp::from_nanoseconds(1_000_000 * milliseconds as i64);
+            let [start, end] = [2, 3].map(|part| Arrival::new(time(2 * index + part), index as u64));
+            let recorder = ProgressRecorder {
+                transcript: &mut script.transcript,
+                standing: &mut standing,
+            };
+            if is_one_by_one {
+                OneByOne(recorder).take_sealed(sender, unit, start, end);
+            } else {
+                { recorder }.take_sealed(sender, unit, start, end);
+            }
+        }
+        format!("{:?} {standing:?}", script.transcript)
+    }
+
+    proptest! {
+        /// A unit that arrives in one piece takes a shorter way, which leads to the same.
+        #[test]
+        fn a_sealed_unit_counts_as_its_start_and_its_end(
+            is_tls13 in any::<bool>(),
+            units in proptest::collection::vec((any::<bool>(), 20u8..24, 17u16..400), 0..50),
+        ) {
+            let [short, long] = [false, true]
+                .map(|is_one_by_one| after_sealed_units(is_tls13, is_one_by_one, &units));
+            prop_assert_eq!(short, long);
+        }
+    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]
