@@ -18,7 +18,7 @@ use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 use super::progress::{
     HandshakeProgress, Standing, may_change_progress, may_end_change_progress,
 };
-use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
+use super::transcript::{EapEnd, Transcript, Unanswered};
 
 /// The handshake on one connection.
 ///
@@ -96,26 +96,27 @@ impl Tracker {
     /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
     pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
-        Self::in_room(protocol, start, keys, SpareRoom::default())
-    }
-
-    /// As [`Tracker::new`], in the room that another handshake has left.
-    #[inline]
-    pub(crate) fn in_room(
-        protocol: Protocol,
-        start: Arrival,
-        keys: &Keys,
-        room: SpareRoom,
-    ) -> Self {
         Self {
             framing: match protocol {
                 Protocol::Tls | Protocol::Eap => Framing::tls(keys),
                 Protocol::Dtls => Framing::dtls(keys),
                 Protocol::Quic => Framing::quic(keys),
             },
-            transcript: Transcript::new(start, room),
+            transcript: Transcript::new(start),
             standing: Standing::default(),
         }
+    }
+
+    /// Forgets a handshake over TLS that was reported, and keeps its room for another one, which [`Tracker::begin`] begins.
+    pub(crate) fn clear(&mut self, keys: &Keys) {
+        self.framing = Framing::tls(keys);
+        self.transcript.clear();
+        self.standing = Standing::default();
+    }
+
+    /// Notes when a handshake begins of which nothing was seen yet.
+    pub(crate) fn begin(&mut self, start: Arrival) {
+        self.transcript.begin(start);
     }
 
     /// Reads a little of what each packet looks at, so that it is in the processor's cache soon.
@@ -153,11 +154,6 @@ impl Tracker {
     #[must_use]
     pub fn take_ladder(&mut self) -> Option<Box<Ladder>> {
         self.transcript.take_ladder()
-    }
-
-    /// What another handshake can use again, once the report was made.
-    pub(crate) fn take_room(&mut self) -> SpareRoom {
-        self.transcript.take_room()
     }
 
     /// Takes the next chunk of one direction.

@@ -1112,7 +1112,7 @@ impl Shard {
         if let Some(report) = output.reports.get_mut(before) {
             add_dialogue(report, &mut open.dialogue);
         }
-        self.spares.keep(open);
+        self.spares.keep(open, &self.config.keys);
     }
 
     fn load(&self) -> Load {

@@ -500,9 +500,9 @@ impl<V> FlowTable<V> {
 
     /// A flow that has outlived its lifetime by `now`; the caller removes it.
     pub fn expired(&mut self, now: Timestamp) -> Option<FlowIndex> {
-        for lifetime in Lifetime::ALL {
+        for list in 0..LIFETIMES {
             loop {
-                let at = self.lists[lifetime as usize].oldest;
+                let at = self.lists[list].oldest;
                 if at == NONE {
                     break;
                 }
