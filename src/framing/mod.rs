@@ -229,6 +229,7 @@ impl Framing {
     }
 
     /// Bytes of memory that it takes apart from itself: its box, unfinished messages, what waits for keys.
+    #[inline]
     pub(crate) fn allocated(&self) -> usize {
         match self {
             Self::Tls(records) => records.allocated(),

@@ -69,6 +69,14 @@ struct Unsealing {
     streams: PerDirection<SealedStream>,
 }
 
+impl Unsealing {
+    fn allocated(&self) -> usize {
+        let streams = self.streams.iter();
+        let held = streams.map(|stream| stream.record.capacity() + stream.messages.held());
+        boxed::<Self>() + held.sum::<usize>()
+    }
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 struct SealedStream {
@@ -106,16 +114,10 @@ impl Decryption {
     }
 
     /// Bytes of memory that keys, unfinished records and messages, and records that wait take.
+    #[inline]
     pub(super) fn allocated(&self) -> usize {
-        let Some(unsealing) = &self.unsealing else {
-            return self.waiting.allocated();
-        };
-        let streams = unsealing.streams.iter();
-        streams
-            .map(|stream| stream.record.capacity() + stream.messages.held())
-            .sum::<usize>()
-            + boxed::<Unsealing>()
-            + self.waiting.allocated()
+        let unsealing = self.unsealing.as_deref();
+        unsealing.map_or(0, Unsealing::allocated) + self.waiting.allocated()
     }
 
     /// Whether the record of `sender` that begins now can be opened. `is_encrypted` matters up to TLS 1.2 only.

@@ -123,15 +123,10 @@ impl TlsRecords {
     }
 
     /// Bytes of memory that unfinished messages take, and records that wait.
+    #[inline]
     pub(crate) fn allocated(&self) -> usize {
-        let streams = self.streams.iter().map(|stream| {
-            let hello = match &stream.state {
-                StreamState::Sslv2 { message, .. } => message.capacity(),
-                _ => 0,
-            };
-            stream.messages.held() + hello
-        });
-        self.decryption.allocated() + streams.sum::<usize>()
+        let [forward, reverse] = &self.streams.0;
+        self.decryption.allocated() + forward.allocated() + reverse.allocated()
     }
 
     /// What the user's keys were good for; `None` if there were none, or nothing to open.
@@ -331,6 +326,15 @@ impl TlsRecords {
 }
 
 impl RecordStream {
+    #[inline]
+    fn allocated(&self) -> usize {
+        let hello = match &self.state {
+            StreamState::Sslv2 { message, .. } => message.capacity(),
+            _ => 0,
+        };
+        self.messages.held() + hello
+    }
+
     fn note_arrival(&mut self, arrival: Arrival) {
         let is_held = |latest: &Arrival| {
             let age = || latest.time.checked_since(arrival.time);

@@ -34,7 +34,7 @@ impl History {
         let newest = self.letters.as_bytes().last().copied();
         let is_run = matches!(letter, b'D' | b'd') && newest == Some(letter);
         if self.letters.len() < MAX_LETTERS && !is_run {
-            self.letters.push(char::from(letter & 0x7f));
+            self.letters.push(char::from(letter & 0x7f)); // ASCII, as the compiler knows now: one byte
         }
     }
 

@@ -602,12 +602,15 @@ impl Transcript {
     }
 
     /// Bytes of memory that its parts take, without itself.
+    #[inline]
     pub(super) fn allocated(&self) -> usize {
-        let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
-        let bodies = certificates
-            .chain(&self.certificate_request)
-            .map(|body| body.len());
-        let usual = bodies.sum::<usize>()
+        fn of(body: &Option<Box<[u8]>>) -> usize {
+            body.as_ref().map_or(0, |body| body.len())
+        }
+        let [forward, reverse] = &self.peers.0;
+        let usual = of(&forward.certificate)
+            + of(&reverse.certificate)
+            + of(&self.certificate_request)
             + self.hello_bytes as usize
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>();
