@@ -104,6 +104,7 @@ impl Framing {
     }
 
     /// Takes the next chunk of one direction, if it reads a stream.
+    #[inline]
     pub(crate) fn take_chunk(
         &mut self,
         sender: Direction,

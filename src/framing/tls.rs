@@ -93,6 +93,11 @@ impl TlsRecords {
         recipient: &mut impl Recipient,
     ) {
         match chunk {
+            // As nearly all are. The other states are not looked at here, so that this stays small.
+            Chunk::Bytes(bytes, arrival) if self.streams[sender].state == StreamState::InPlace => {
+                self.streams[sender].note_arrival(arrival);
+                self.read_records(sender, bytes, arrival, recipient);
+            }
             Chunk::Bytes(bytes, arrival) => self.handle_bytes(sender, bytes, arrival, recipient),
             Chunk::Gap(missing) => self.handle_gap(sender, missing, recipient),
         }
@@ -164,7 +169,6 @@ impl TlsRecords {
         }
     }
 
-    #[inline]
     fn handle_bytes(
         &mut self,
         sender: Direction,

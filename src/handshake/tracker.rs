@@ -234,6 +234,11 @@ impl Tracker {
         self.transcript.note_packet(direction, now);
     }
 
+    /// Notes that packets of `direction` are in view, of which the last one is noted otherwise.
+    pub(crate) fn note_in_view(&mut self, direction: Direction) {
+        self.transcript.note_in_view(direction);
+    }
+
     /// Notes that a segment of the other direction, captured at `acknowledged`, acknowledges what was captured of `direction`
     /// only `now`.
     pub fn note_late(&mut self, direction: Direction, acknowledged: Timestamp, now: Timestamp) {

@@ -498,10 +498,10 @@ impl Flow {
         if segment.payload.len() != segment.wire_length as usize {
             return Continued::No; // cut by the snap length
         }
-        open.connection.note_packet(direction, at);
+        open.connection.note_in_view(direction); // its chunk notes the packet
         let delivery = open.connection.delivery_mut();
         self.tcp
-            .note_delivery(direction, segment, at.time, delivery);
+            .note_delivery_in_step(direction, segment, at.time, delivery);
         let arrival = self.tcp.advance(direction, segment, at);
         open.handle_chunk(direction, Chunk::Bytes(segment.payload, arrival));
         open.last_progress = at.time;

@@ -500,6 +500,9 @@ impl<V> FlowTable<V> {
 
     /// A flow that has outlived its lifetime by `now`; the caller removes it.
     pub fn expired(&mut self, now: Timestamp) -> Option<FlowIndex> {
+        if self.is_empty() {
+            return None; // as most tables for datagrams are
+        }
         for list in 0..LIFETIMES {
             loop {
                 let at = self.lists[list].oldest;

@@ -149,8 +149,13 @@ impl Transcript {
 
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
-        self.peers[direction].is_in_view = true;
+        self.note_in_view(direction);
         self.note_last(now);
+    }
+
+    /// Notes that packets of `direction` are in view, of which the last one is noted otherwise.
+    pub(in crate::handshake) fn note_in_view(&mut self, direction: Direction) {
+        self.peers[direction].is_in_view = true;
     }
 
     /// Notes that the report rests on a packet. Those that waited for others may come after newer ones.
