@@ -500,6 +500,7 @@ impl Shard {
     ///
     /// What [`Shard::handle_packet`] and [`Shard::feed`] do apart from the flow itself is done here, or is nothing in a run that keeps
     /// neither packets nor steps, for a packet without tunnel and VLAN.
+    #[inline(never)] // packets that pass by would pay for it
     fn continues(
         &mut self,
         index: FlowIndex,
