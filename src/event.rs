@@ -431,6 +431,7 @@ impl WireMarks {
 impl HandshakeReport {
     /// A report without packets and steps.
     #[must_use]
+    #[inline]
     pub const fn new(event: Handshake) -> Self {
         Self {
             event,

@@ -104,6 +104,7 @@ impl Framing {
     }
 
     /// Takes the next chunk of one direction, if it reads a stream.
+    #[inline]
     pub(crate) fn take_chunk(
         &mut self,
         sender: Direction,
@@ -229,6 +230,7 @@ impl Framing {
     }
 
     /// Bytes of memory that it takes apart from itself: its box, unfinished messages, what waits for keys.
+    #[inline]
     pub(crate) fn allocated(&self) -> usize {
         match self {
             Self::Tls(records) => records.allocated(),
@@ -393,8 +395,25 @@ impl Content {
 pub(crate) trait Recipient {
     fn take(&mut self, sender: Direction, seen: Seen<'_>);
 
+    /// Takes a sealed unit that has arrived in one piece and is not opened: its start, and then its end.
+    fn take_sealed(&mut self, sender: Direction, unit: SealedUnit, start: Arrival, end: Arrival) {
+        let content = Content::Unknown;
+        self.take(sender, Seen::SealedStart { unit, start });
+        self.take(sender, Seen::SealedEnd { unit, content, end });
+    }
+
     /// The hellos that it has taken so far.
     fn hellos(&self) -> Hellos<'_>;
+
+    /// As [`Hellos::may_be_tls13`].
+    fn may_be_tls13(&self) -> bool {
+        self.hellos().may_be_tls13()
+    }
+
+    /// As [`Hellos::is_tls13`].
+    fn is_tls13(&self) -> bool {
+        self.hellos().is_tls13()
+    }
 }
 
 /// What a framing has to know of the negotiation.

@@ -69,6 +69,14 @@ struct Unsealing {
     streams: PerDirection<SealedStream>,
 }
 
+impl Unsealing {
+    fn allocated(&self) -> usize {
+        let streams = self.streams.iter();
+        let held = streams.map(|stream| stream.record.capacity() + stream.messages.held());
+        boxed::<Self>() + held.sum::<usize>()
+    }
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 struct SealedStream {
@@ -106,16 +114,10 @@ impl Decryption {
     }
 
     /// Bytes of memory that keys, unfinished records and messages, and records that wait take.
+    #[inline]
     pub(super) fn allocated(&self) -> usize {
-        let Some(unsealing) = &self.unsealing else {
-            return self.waiting.allocated();
-        };
-        let streams = unsealing.streams.iter();
-        streams
-            .map(|stream| stream.record.capacity() + stream.messages.held())
-            .sum::<usize>()
-            + boxed::<Unsealing>()
-            + self.waiting.allocated()
+        let unsealing = self.unsealing.as_deref();
+        unsealing.map_or(0, Unsealing::allocated) + self.waiting.allocated()
     }
 
     /// Whether the record of `sender` that begins now can be opened. `is_encrypted` matters up to TLS 1.2 only.
@@ -125,10 +127,13 @@ impl Decryption {
         is_encrypted: bool,
         recipient: &mut impl Recipient,
     ) -> KeyState {
-        if !is_encrypted && !recipient.hellos().is_tls13() {
+        if !is_encrypted && !recipient.is_tls13() {
             return KeyState::None;
         }
         if self.unsealing.is_none() {
+            if self.waiting.is_empty() && !self.may_have_key() {
+                return KeyState::None; // as in a run without keys
+            }
             self.begin(recipient.hellos());
         }
         self.catch_up(recipient);
@@ -288,8 +293,7 @@ impl Decryption {
 
     /// Checks whether there can be keys, now that the hellos were seen.
     fn begin(&mut self, hellos: Hellos<'_>) {
-        let may_have_key = self.keys.has_secrets() || self.keys.is_growing();
-        if self.key_use.is_some() || !may_have_key {
+        if self.key_use.is_some() || !self.may_have_key() {
             return;
         }
         let Some(session) = session(hellos) else {
@@ -304,6 +308,10 @@ impl Decryption {
             }
             Err(_) => self.key_use = Some(KeyUse::Unsupported),
         }
+    }
+
+    fn may_have_key(&self) -> bool {
+        self.keys.has_secrets() || self.keys.is_growing()
     }
 
     fn note_unreadable(

@@ -93,6 +93,11 @@ impl TlsRecords {
         recipient: &mut impl Recipient,
     ) {
         match chunk {
+            // As nearly all are. The other states are not looked at here, so that this stays small.
+            Chunk::Bytes(bytes, arrival) if self.streams[sender].state == StreamState::InPlace => {
+                self.streams[sender].note_arrival(arrival);
+                self.read_records(sender, bytes, arrival, recipient);
+            }
             Chunk::Bytes(bytes, arrival) => self.handle_bytes(sender, bytes, arrival, recipient),
             Chunk::Gap(missing) => self.handle_gap(sender, missing, recipient),
         }
@@ -123,15 +128,10 @@ impl TlsRecords {
     }
 
     /// Bytes of memory that unfinished messages take, and records that wait.
+    #[inline]
     pub(crate) fn allocated(&self) -> usize {
-        let streams = self.streams.iter().map(|stream| {
-            let hello = match &stream.state {
-                StreamState::Sslv2 { message, .. } => message.capacity(),
-                _ => 0,
-            };
-            stream.messages.held() + hello
-        });
-        self.decryption.allocated() + streams.sum::<usize>()
+        let [forward, reverse] = &self.streams.0;
+        self.decryption.allocated() + forward.allocated() + reverse.allocated()
     }
 
     /// What the user's keys were good for; `None` if there were none, or nothing to open.
@@ -169,7 +169,6 @@ impl TlsRecords {
         }
     }
 
-    #[inline]
     fn handle_bytes(
         &mut self,
         sender: Direction,
@@ -331,6 +330,15 @@ impl TlsRecords {
 }
 
 impl RecordStream {
+    #[inline]
+    fn allocated(&self) -> usize {
+        let hello = match &self.state {
+            StreamState::Sslv2 { message, .. } => message.capacity(),
+            _ => 0,
+        };
+        self.messages.held() + hello
+    }
+
     fn note_arrival(&mut self, arrival: Arrival) {
         let is_held = |latest: &Arrival| {
             let age = || latest.time.checked_since(arrival.time);
@@ -357,7 +365,7 @@ impl RecordStream {
     /// In TLS 1.3 ChangeCipherSpec has no meaning, and a client may send it before its second ClientHello
     /// (RFC 8446 §D.4).
     fn is_encrypted(&self, recipient: &impl Recipient) -> bool {
-        self.has_changed_cipher && !recipient.hellos().may_be_tls13()
+        self.has_changed_cipher && !recipient.may_be_tls13()
     }
 
     fn handle_piece(
@@ -405,10 +413,13 @@ impl RecordStream {
             length: piece.header.length,
             has_key: self.key == KeyState::Here,
         };
+        let end = self.newest(arrival);
+        if self.key == KeyState::None && piece.is_first && piece.is_last {
+            return recipient.take_sealed(sender, unit, start, end); // as most are
+        }
         if piece.is_first {
             recipient.take(sender, Seen::SealedStart { unit, start });
         }
-        let end = self.newest(arrival);
         let content = match self.key {
             KeyState::Here => decryption.handle_piece(sender, piece, end, recipient),
             KeyState::Awaited => {

@@ -29,13 +29,12 @@ impl History {
 
     /// Appends a letter: upper case from the client, lower case from the server, and one `D` for a run of them.
     pub(super) fn push(&mut self, side: Side, letter: char) {
-        let letter = match side {
-            Side::Client => letter,
-            Side::Server => letter.to_ascii_lowercase(),
-        };
-        let is_run = matches!(letter, 'D' | 'd') && self.letters.ends_with(letter);
+        const LOWER_CASE: u8 = b'a' - b'A';
+        let letter = letter as u8 + if side == Side::Server { LOWER_CASE } else { 0 }; // all are upper-case letters
+        let newest = self.letters.as_bytes().last().copied();
+        let is_run = matches!(letter, b'D' | b'd') && newest == Some(letter);
         if self.letters.len() < MAX_LETTERS && !is_run {
-            self.letters.push(letter);
+            self.letters.push(char::from(letter & 0x7f)); // ASCII, as the compiler knows now: one byte
         }
     }
 

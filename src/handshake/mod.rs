@@ -88,5 +88,4 @@ pub(crate) use dialogue::add_dialogue;
 pub use end::End;
 pub use report::{Origin, ReportCaches, ReportConfig};
 pub use tracker::{Answer, Tracker};
-pub(crate) use transcript::SpareRoom;
 pub(crate) use validate::Validator;

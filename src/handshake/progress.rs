@@ -11,7 +11,7 @@
 //! stream into segments.
 
 use crate::flow::{PerSide, Side};
-use crate::framing::Seen;
+use crate::framing::{SealedUnit, Seen};
 use crate::tls::ContentType;
 
 use super::transcript::{Decrypted, MAX_FIRST_ANSWER, MAX_OBSERVATIONS, Transcript};
@@ -79,9 +79,7 @@ impl Standing {
 /// are most of the items.
 pub(super) fn may_change_progress(seen: &Seen<'_>) -> bool {
     match seen {
-        Seen::SealedEnd { unit, .. } => {
-            unit.has_key || unit.content_type != ContentType::ApplicationData
-        }
+        Seen::SealedEnd { unit, .. } => may_end_change_progress(*unit),
         Seen::SealedStart { .. }
         | Seen::Alert { .. }
         | Seen::Late { .. }
@@ -90,6 +88,11 @@ pub(super) fn may_change_progress(seen: &Seen<'_>) -> bool {
         | Seen::Quic(_) => true,
         _ => false,
     }
+}
+
+/// The same for the end of a sealed unit.
+pub(super) fn may_end_change_progress(unit: SealedUnit) -> bool {
+    unit.has_key || unit.content_type != ContentType::ApplicationData
 }
 
 /// How far the handshake of a transcript has come; `early` is the rule that has decided while the connection was open.

@@ -111,8 +111,7 @@ impl Tracker {
             return None;
         }
         let conflict = origin.conflict;
-        let event = self.event(end, origin, config, caches);
-        let mut report = Box::new(HandshakeReport::new(event));
+        let mut report = self.event(end, origin, config, caches);
         conflict.add_to(&mut report.event);
         let tls = &mut report.event.tls;
         if !config.offers && report.event.outcome == Outcome::Success {
@@ -127,13 +126,14 @@ impl Tracker {
         Some(report)
     }
 
+    /// The report with all that is read from the transcript. An event has a kilobyte, so it is made where it stays.
     fn event(
         &self,
         end: End,
         origin: Origin,
         config: &ReportConfig,
         caches: &mut ReportCaches,
-    ) -> Handshake {
+    ) -> Box<HandshakeReport> {
         let transcript = &self.transcript;
         let time = transcript.start().time;
         let judged_at = config.judge_at.unwrap_or(time);
@@ -157,7 +157,7 @@ impl Tracker {
         );
         let rejected_after = rejected_after
             .or_else(|| verdict::rejected_after::by_plaintext(transcript, tls.unused, &validation));
-        Handshake {
+        Box::new(HandshakeReport::new(Handshake {
             time,
             flow_id: origin.flow_id,
             transport: origin.transport,
@@ -201,7 +201,7 @@ impl Tracker {
             eap: origin.eap,
             server_certificates: shown.server,
             client_certificates: shown.client,
-        }
+        }))
     }
 
     /// The rule and what it saw, and why that had to be inferred although there were keys.

@@ -29,7 +29,7 @@ use super::end::End;
 use super::facts;
 use super::progress::{HandshakeProgress, Standing};
 use super::tracker::ProgressRecorder;
-use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
+use super::transcript::{EapEnd, Transcript, Unanswered};
 use super::verdict::{self, Conclusion, Shape};
 
 pub(super) const CLIENT: Side = Side::Client;
@@ -59,7 +59,7 @@ pub(super) fn connection() -> Script {
 pub(super) fn one_sided() -> Script {
     let now = Arrival::new(Timestamp::from_seconds(0), 0);
     Script {
-        transcript: Transcript::new(now, SpareRoom::default()),
+        transcript: Transcript::new(now),
         standing: Standing::default(),
         now,
         sent: PerSide::default(),

@@ -10,14 +10,16 @@ use crate::event::{EapResult, Ladder, Protocol, Transport};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
-use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
+use crate::framing::{Close, Content, Framing, Hellos, Payload, Recipient, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::AlertLevel;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
-use super::progress::{HandshakeProgress, Standing, may_change_progress};
-use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
+use super::progress::{
+    HandshakeProgress, Standing, may_change_progress, may_end_change_progress,
+};
+use super::transcript::{EapEnd, Transcript, Unanswered};
 
 /// The handshake on one connection.
 ///
@@ -57,8 +59,37 @@ impl Recipient for ProgressRecorder<'_> {
         }
     }
 
+    fn take_sealed(&mut self, sender: Direction, unit: SealedUnit, start: Arrival, end: Arrival) {
+        if self.transcript.takes_one_by_one() {
+            let content = Content::Unknown;
+            self.take(sender, Seen::SealedStart { unit, start });
+            return self.take(sender, Seen::SealedEnd { unit, content, end });
+        }
+        self.transcript.take_sealed_start(sender, unit, start);
+        self.standing.update(self.transcript);
+        if self.transcript.is_only_watched() {
+            let content = Content::Unknown;
+            return self.take(sender, Seen::SealedEnd { unit, content, end });
+        }
+        self.transcript.take_sealed_end(sender, unit, Content::Unknown, end);
+        if may_end_change_progress(unit) {
+            self.standing.update(self.transcript);
+        }
+    }
+
     fn hellos(&self) -> Hellos<'_> {
         self.transcript.hellos()
+    }
+
+    fn may_be_tls13(&self) -> bool {
+        match self.transcript.server_hello() {
+            Some(_) => self.transcript.is_tls13(),
+            None => self.hellos().may_be_tls13(),
+        }
+    }
+
+    fn is_tls13(&self) -> bool {
+        self.transcript.is_tls13()
     }
 }
 
@@ -66,26 +97,27 @@ impl Tracker {
     /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
     pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
-        Self::in_room(protocol, start, keys, SpareRoom::default())
-    }
-
-    /// As [`Tracker::new`], in the room that another handshake has left.
-    #[inline]
-    pub(crate) fn in_room(
-        protocol: Protocol,
-        start: Arrival,
-        keys: &Keys,
-        room: SpareRoom,
-    ) -> Self {
         Self {
             framing: match protocol {
                 Protocol::Tls | Protocol::Eap => Framing::tls(keys),
                 Protocol::Dtls => Framing::dtls(keys),
                 Protocol::Quic => Framing::quic(keys),
             },
-            transcript: Transcript::new(start, room),
+            transcript: Transcript::new(start),
             standing: Standing::default(),
         }
+    }
+
+    /// Forgets a handshake over TLS that was reported, and keeps its room for another one, which [`Tracker::begin`] begins.
+    pub(crate) fn clear(&mut self, keys: &Keys) {
+        self.framing = Framing::tls(keys);
+        self.transcript.clear();
+        self.standing = Standing::default();
+    }
+
+    /// Notes when a handshake begins of which nothing was seen yet.
+    pub(crate) fn begin(&mut self, start: Arrival) {
+        self.transcript.begin(start);
     }
 
     /// Reads a little of what each packet looks at, so that it is in the processor's cache soon.
@@ -123,11 +155,6 @@ impl Tracker {
     #[must_use]
     pub fn take_ladder(&mut self) -> Option<Box<Ladder>> {
         self.transcript.take_ladder()
-    }
-
-    /// What another handshake can use again, once the report was made.
-    pub(crate) fn take_room(&mut self) -> SpareRoom {
-        self.transcript.take_room()
     }
 
     /// Takes the next chunk of one direction.
@@ -212,6 +239,11 @@ impl Tracker {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.transcript.note_packet(direction, now);
+    }
+
+    /// Notes that packets of `direction` are in view, of which the last one is noted otherwise.
+    pub(crate) fn note_in_view(&mut self, direction: Direction) {
+        self.transcript.note_in_view(direction);
     }
 
     /// Notes that a segment of the other direction, captured at `acknowledged`, acknowledges what was captured of `direction`
@@ -397,10 +429,73 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::handshake::testing::{full, tls12};
     use crate::time::Timestamp;
+    use crate::tls::ContentType;
 
     const AT: Arrival = Arrival::new(Timestamp::from_seconds(0), 1);
+
+    /// Takes the start and the end of a sealed unit one after the other.
+    struct OneByOne<'t>(ProgressRecorder<'t>);
+
+    impl Recipient for OneByOne<'_> {
+        fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+            self.0.take(sender, seen);
+        }
+
+        fn hellos(&self) -> Hellos<'_> {
+            self.0.hellos()
+        }
+    }
+
+    /// What comes of sealed units, by sender, type and length, after the hellos: all that was written down, and the progress.
+    fn after_sealed_units(
+        is_tls13: bool,
+        is_one_by_one: bool,
+        units: &[(bool, u8, u16)],
+    ) -> String {
+        let mut script = if is_tls13 { full() } else { tls12() };
+        let mut standing = Standing::default();
+        for (index, (is_client, content_type, length)) in units.iter().enumerate() {
+            let unit = SealedUnit {
+                content_type: ContentType(*content_type),
+                length: *length,
+                has_key: false,
+            };
+            let sender = match is_client {
+                true => Direction::Forward,
+                false => Direction::Reverse,
+            };
+            let time = |milliseconds: usize| Timestamp::from_nanoseconds(1_000_000 * milliseconds as i64);
+            let [start, end] = [2, 3].map(|part| Arrival::new(time(2 * index + part), index as u64));
+            let recorder = ProgressRecorder {
+                transcript: &mut script.transcript,
+                standing: &mut standing,
+            };
+            if is_one_by_one {
+                OneByOne(recorder).take_sealed(sender, unit, start, end);
+            } else {
+                { recorder }.take_sealed(sender, unit, start, end);
+            }
+        }
+        format!("{:?} {standing:?}", script.transcript)
+    }
+
+    proptest! {
+        /// A unit that arrives in one piece takes a shorter way, which leads to the same.
+        #[test]
+        fn a_sealed_unit_counts_as_its_start_and_its_end(
+            is_tls13 in any::<bool>(),
+            units in proptest::collection::vec((any::<bool>(), 20u8..24, 17u16..400), 0..50),
+        ) {
+            let [short, long] = [false, true]
+                .map(|is_one_by_one| after_sealed_units(is_tls13, is_one_by_one, &units));
+            prop_assert_eq!(short, long);
+        }
+    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]

@@ -1,7 +1,7 @@
 //! Notes on certificates that are used in unusual ways: studies of mutual TLS find these again and again, and operators want to know.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -18,6 +18,10 @@ const MAX_CERTIFICATES: usize = 8_192;
 
 /// Addresses from which a client certificate comes as many clients': hosts with two interfaces and pairs of backends have fewer.
 const MANY_CLIENTS: usize = 5;
+
+/// What is said of such a certificate: made once, as it is shown again and again.
+static MANY_CLIENTS_DETAIL: LazyLock<String> =
+    LazyLock::new(|| format!("shown by clients at {MANY_CLIENTS} addresses or more"));
 
 /// Days after which an expired client certificate that is still accepted means that nobody checks, not that somebody is late.
 const LONG_EXPIRED_DAYS: i64 = 30;
@@ -113,7 +117,7 @@ impl UnusualCertificates {
                 .push(note(NoteKind::LongExpired, Side::Client, leaf, detail));
         }
         if self.is_of_many_clients(leaf, event.client.address) {
-            let detail = format!("shown by clients at {MANY_CLIENTS} addresses or more");
+            let detail = MANY_CLIENTS_DETAIL.as_str();
             event
                 .notes
                 .push(note(NoteKind::ManyClients, Side::Client, leaf, detail));

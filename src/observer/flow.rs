@@ -8,7 +8,7 @@ use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::{Protocol, WireMarks};
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Answer, Close, Conflict, SpareRoom, Tracker};
+use crate::handshake::{Answer, Close, Conflict, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
@@ -20,7 +20,6 @@ use crate::transport::tcp::{
 
 use super::account::LARGE_HANDSHAKE;
 use super::flows::SettledFlow;
-use super::pooled::{Pool, Pooled};
 use super::retained::RetainedPackets;
 use super::sources::{SourceId, Sources};
 
@@ -76,7 +75,7 @@ pub(super) enum Stage {
     /// No TLS so far.
     Watching(Dialogue),
     /// A handshake is open.
-    Handshake(Pooled<Open>),
+    Handshake(Box<Open>),
     /// Nothing more is to be learned.
     Done {
         /// Whether the handshake timed out, so that the connection is already counted as timed out.
@@ -154,42 +153,20 @@ pub(super) struct HandshakeContext<'c> {
     pub(super) spares: &'c mut Spares,
 }
 
-/// What handshakes that were reported leave for those that begin: lists and buffers, emptied, whose room is used again.
-#[derive(Debug)]
-pub(super) struct Spares {
-    boxes: Pool<Open>,
-    rooms: Vec<Spare>,
-}
-
-/// What one handshake leaves.
+/// What handshakes that were reported leave for those that begin: their memory, with lists and buffers whose room is used again.
 #[derive(Debug, Default)]
-struct Spare {
-    recent: PerDirection<RecentBytes>,
-    room: SpareRoom,
-}
+pub(super) struct Spares(Vec<Box<Open>>);
 
 /// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 4 KB.
 const MAX_SPARES: usize = 8;
 
-impl Default for Spares {
-    fn default() -> Self {
-        Self {
-            boxes: Pool::of(MAX_SPARES),
-            rooms: Vec::new(),
-        }
-    }
-}
-
 impl Spares {
-    /// Keeps what a handshake leaves that was reported.
-    pub(super) fn keep(&mut self, mut open: Pooled<Open>) {
-        if self.rooms.len() < MAX_SPARES {
-            let mut recent = std::mem::take(&mut open.recent);
-            recent.iter_mut().for_each(RecentBytes::clear);
-            let room = open.connection.take_room();
-            self.rooms.push(Spare { recent, room });
+    /// Keeps what a handshake leaves that was reported. What was seen in it is dropped.
+    pub(super) fn keep(&mut self, mut open: Box<Open>, keys: &Keys) {
+        if self.0.len() < MAX_SPARES {
+            open.clear(keys);
+            self.0.push(open);
         }
-        self.boxes.take_back(open);
     }
 }
 
@@ -557,10 +534,10 @@ impl Flow {
         if segment.payload.len() != segment.wire_length as usize {
             return Continued::No; // cut by the snap length
         }
-        open.connection.note_packet(direction, at);
+        open.connection.note_in_view(direction); // its chunk notes the packet
         let delivery = open.connection.delivery_mut();
         self.tcp
-            .note_delivery(direction, segment, at.time, delivery);
+            .note_delivery_in_step(direction, segment, at.time, delivery);
         let arrival = self.tcp.advance(direction, segment, at);
         open.handle_chunk(direction, Chunk::Bytes(segment.payload, arrival));
         open.last_progress = at.time;
@@ -1148,23 +1125,17 @@ impl Flow {
 }
 
 impl Open {
-    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Pooled<Self> {
-        let Spare { recent, room } = context.spares.rooms.pop().unwrap_or_default();
+    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Box<Self> {
+        let spare = context.spares.0.pop();
+        let mut open = spare.unwrap_or_else(|| Box::new(Self::blank(at, context)));
+        // Some 2 KB, of which only this differs from one that was cleared.
+        open.connection.begin(at);
+        open.source.clone_from(context.source);
+        open.layers = *context.layers;
+        (open.since, open.last_progress) = (at.time, at.time);
         let packets = dialogue.tds();
-        // Some 2 KB: made in one piece, so that it is moved once.
-        let mut open = context.spares.boxes.make(Self {
-            connection: Tracker::in_room(Protocol::Tls, at, context.keys, room),
-            source: Arc::clone(context.source),
-            layers: *context.layers,
-            is_relay_due: dialogue.proxy().is_some() && !dialogue.was_refused(),
-            dialogue,
-            allocated: 0,
-            recent,
-            conflict: Conflict::default(),
-            fins: PerDirection::default(),
-            since: at.time,
-            last_progress: at.time,
-        });
+        open.is_relay_due = dialogue.proxy().is_some() && !dialogue.was_refused();
+        open.dialogue = dialogue;
         if let Some(packets) = packets {
             open.connection.unwrap_tds(packets, context.keys);
         }
@@ -1172,6 +1143,33 @@ impl Open {
             open.connection.collect_ladder(context.source);
         }
         open
+    }
+
+    /// One in which nothing was seen.
+    fn blank(at: Arrival, context: &HandshakeContext<'_>) -> Self {
+        Self {
+            connection: Tracker::new(Protocol::Tls, at, context.keys),
+            source: Arc::clone(context.source),
+            layers: *context.layers,
+            is_relay_due: false,
+            dialogue: Dialogue::default(),
+            allocated: 0,
+            recent: PerDirection::default(),
+            conflict: Conflict::default(),
+            fins: PerDirection::default(),
+            since: at.time,
+            last_progress: at.time,
+        }
+    }
+
+    /// Drops what was seen, and keeps the room for more. What [`Open::new`] sets is left as it is.
+    fn clear(&mut self, keys: &Keys) {
+        self.connection.clear(keys);
+        self.dialogue = Dialogue::default();
+        self.allocated = 0;
+        self.recent.iter_mut().for_each(RecentBytes::clear);
+        self.conflict = Conflict::default();
+        self.fins = PerDirection::default();
     }
 
     /// Hands to the handshake what the transport delivers; true if `sender` has closed now.

@@ -33,6 +33,17 @@ pub(super) struct SettledFlow {
     pub(super) has_timed_out: bool,
 }
 
+/// What one look at the connection of a segment has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// The segment says nothing, and was taken.
+    Over,
+    /// A handshake is open on the connection, which is not past its lifetime. Nothing was taken.
+    ToHandshake(FlowIndex),
+    /// There may be more to it. Nothing was taken.
+    Unclear,
+}
+
 /// A table of connections. What it derefs to finds and orders them; its own methods concern those that are followed.
 #[derive(Debug)]
 pub(super) struct Flows {
@@ -146,7 +157,7 @@ impl Flows {
     }
 
     /// Takes a segment without SYN, FIN and RST, in a packet of these `bytes`, if it says nothing but that its connection is alive, as
-    /// most do. False, with nothing taken, if there may be more to it.
+    /// most do. Nothing is taken if there may be more to it.
     ///
     /// Of a connection that has settled such a segment can say nothing else: no verdict depends on it any more, neither do the
     /// numbers of its segments, and it is not the first of its direction.
@@ -157,19 +168,27 @@ impl Flows {
         segment: &UsualSegment,
         bytes: &[u8],
         now: Timestamp,
-    ) -> bool {
+    ) -> Passage {
         let seen = (Lifetime::Established, now);
-        self.table
+        let mut has_handshake = false;
+        let passes_by = self
+            .table
             .pass(&segment.key, sought, seen, |tracked| match tracked {
                 Tracked::Settled(flow) => {
                     let direction = Direction::of(segment.goes_up, flow.first_went_up);
                     flow.tcp.is_in_use(direction)
                 }
                 Tracked::Followed(flow) => {
+                    has_handshake = flow.has_handshake();
                     let direction = Direction::of(segment.goes_up, flow.first_went_up);
-                    flow.passes_by(direction, &segment.without_options(bytes))
+                    !has_handshake && flow.passes_by(direction, &segment.without_options(bytes))
                 }
-            })
+            });
+        match (passes_by, has_handshake) {
+            (true, _) => Passage::Over,
+            (false, true) => Passage::ToHandshake(sought.found()),
+            (false, false) => Passage::Unclear,
+        }
     }
 }
 

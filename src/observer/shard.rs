@@ -20,7 +20,7 @@ use super::account::{self, Account, SharedRoom};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
-use super::flows::Flows;
+use super::flows::{Flows, Passage};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::losses::Losses;
@@ -134,14 +134,16 @@ impl ShardSet {
         flows.approach(flow.sought)
     }
 
-    /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do; false if there may be more to it.
+    /// Takes a segment of a flow if one look at the flow is enough: the segment says nothing but that the flow is alive, or goes on in
+    /// an open handshake where it has come to. Most do. False, with nothing taken, if there may be more to it.
     #[inline]
-    pub(super) fn passes_by(
+    pub(super) fn take_at_once(
         &mut self,
         flow: &SoughtFlow,
         segment: &UsualSegment,
         record: &PacketRecord,
         packets: &Packets<'_>,
+        output: &mut ShardOutput<'_>,
     ) -> bool {
         let shard = &mut self.shards[usize::from(flow.shard)];
         if !segment.is_amid_connection() {
@@ -153,11 +155,16 @@ impl ShardSet {
             Sought::NOTHING => flows.seek(flow.hash),
             sought => sought,
         };
-        let passes_by = flows.passes_by(sought, segment, packets.bytes(record), now);
-        if passes_by {
-            (shard.now, shard.last_packet) = (now, record.number);
+        match flows.passes_by(sought, segment, packets.bytes(record), now) {
+            Passage::Over => {
+                (shard.now, shard.last_packet) = (now, record.number);
+                true
+            }
+            Passage::ToHandshake(index) => {
+                shard.continues(index, segment, record, packets, output)
+            }
+            Passage::Unclear => false,
         }
-        passes_by
     }
 
     /// Takes a packet of a flow; `key` says which flow, and whether the packet goes from the lower to the higher endpoint.
@@ -390,9 +397,6 @@ impl Shard {
         if let Some(flow) = known.and_then(|index| self.flows.get_mut(index)) {
             flow.begin_change();
         }
-        if known.is_some_and(|index| self.continues(index, goes_up, packet, at, output)) {
-            return;
-        }
         let Some(index) = self.flow_of(&key, goes_up, known, packet, at, output) else {
             return;
         };
@@ -499,44 +503,58 @@ impl Shard {
         self.make_room_for_conversations(output);
     }
 
-    /// Takes a packet that goes on in an open handshake where it has come to, as most packets of handshakes do; false if there may be
-    /// more to it. What [`Shard::feed`] does apart from the flow itself is done here, or is nothing in a run that keeps neither packets nor
-    /// steps, for a packet without tunnel and VLAN.
+    /// Takes a packet that goes on in the open handshake at `index` where it has come to, as most packets of handshakes do; false, with
+    /// nothing taken, if there may be more to it. The flow is not past its lifetime.
+    ///
+    /// What [`Shard::handle_packet`] and [`Shard::feed`] do apart from the flow itself is done here, or is nothing in a run that keeps
+    /// neither packets nor steps, for a packet without tunnel and VLAN.
+    #[inline(never)] // packets that pass by would pay for it
     fn continues(
         &mut self,
         index: FlowIndex,
-        goes_up: bool,
-        packet: &SegmentPacket<'_>,
-        at: Arrival,
+        segment: &UsualSegment,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
         output: &mut ShardOutput<'_>,
     ) -> bool {
         let keeps_more = self.config.retains_packets || self.config.collects_ladders;
-        if keeps_more || !packet.layers.is_empty() || self.flows.is_expired(index, at.time) {
+        if keeps_more || segment.has_layers() {
             return false;
         }
         let Some(flow) = self.flows.get_mut(index) else {
             return false;
         };
-        let direction = Direction::of(goes_up, flow.first_went_up);
-        match flow.continue_handshake(direction, &packet.segment, at) {
-            Continued::No => return false,
-            Continued::Acknowledged => {}
-            Continued::WithData => {
-                // Where this handshake takes no more than before, there was room for it already. What takes more elsewhere is looked at
-                // when the next one grows or begins, and with every packet out of step: to add up all tables takes longer than this packet.
-                if self.settle(index, output) == Growth::Grown {
-                    self.make_room(index, output);
-                }
-                // It is not over, as the connection is not closed.
-                if let Some(flow) = self.flows.get_mut(index) {
-                    let lifetime = flow.lifetime();
-                    self.flows.touch(index, lifetime, at.time);
-                }
-                self.flows.settle(index);
-                self.make_room_for_conversations(output);
-            }
+        let at = Arrival::new(record.timestamp, record.number);
+        let direction = Direction::of(segment.goes_up, flow.first_went_up);
+        let segment = segment.without_options(packets.bytes(record)); // only a SYN has options that count
+        let continued = flow.continue_handshake(direction, &segment, at);
+        if continued == Continued::No {
+            return false;
+        }
+        (self.now, self.last_packet) = (at.time, at.packet);
+        if continued == Continued::WithData {
+            self.after_data(index, at.time, output);
         }
         true
+    }
+
+    /// Looks what data in step has done to a handshake: concludes it if it is decided; keeps count of what it holds.
+    fn after_data(&mut self, index: FlowIndex, now: Timestamp, output: &mut ShardOutput<'_>) {
+        let growth = self.settle(index, output);
+        // Where this handshake takes no more than before, there was room for it already. What takes more elsewhere is looked at
+        // when the next one grows or begins, and with every packet out of step: to add up all tables takes longer than this packet.
+        if growth == Growth::Grown {
+            self.make_room(index, output);
+        }
+        // It is not over, as the connection is not closed.
+        if let Some(flow) = self.flows.get_mut(index) {
+            let lifetime = flow.lifetime();
+            self.flows.touch(index, lifetime, now);
+        }
+        if growth != Growth::None {
+            self.flows.settle(index);
+            self.make_room_for_conversations(output);
+        }
     }
 
     /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
@@ -854,10 +872,10 @@ impl Shard {
     /// While memory is short, handshakes without an answer are not waited for as long as usual, as in the emergency mode of
     /// other monitors: a flood then never fills all there is.
     fn relieve(&mut self, output: &mut ShardOutput<'_>) {
-        while self.account.is_high(self.counted_elsewhere()) {
-            let Some(index) = self.flows.unanswered_for(IMPATIENCE, self.now) else {
-                return;
-            };
+        // Asked first: there is none as a rule, and to add up all tables takes longer.
+        while let Some(index) = self.flows.unanswered_for(IMPATIENCE, self.now)
+            && self.account.is_high(self.counted_elsewhere())
+        {
             self.give_up(index, output);
         }
     }
@@ -1179,7 +1197,7 @@ impl Shard {
         if let Some(report) = output.reports.get_mut(before) {
             add_dialogue(report, &mut open.dialogue);
         }
-        self.spares.keep(open);
+        self.spares.keep(open, &self.config.keys);
     }
 
     fn load(&self) -> Load {

@@ -8,6 +8,7 @@ use crate::capture::{PacketRecord, Packets, SourceNews};
 use crate::decode::eapol::EapolFrame;
 use crate::decode::{Layers, UsualSegment};
 use crate::event::HandshakeReport;
+use crate::flow::FlowKey;
 use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
@@ -109,9 +110,18 @@ impl Worker {
     /// Looks up the flows of some steps. What is not in the processor's cache is read for all of them at the same time, since no
     /// look-up waits for the result of another.
     fn seek_flows(&self, steps: &[WorkerStep], plan: &Plan, sought: &mut [SoughtFlow]) {
+        // Packets come in trains: most have the same flow as the one before.
+        let mut latest: Option<(&FlowKey, SoughtFlow)> = None;
         for (step, sought) in steps.iter().zip(&mut *sought) {
             *sought = match &step.action {
-                Action::UsualSegment { segment, .. } => self.shards.seek(&segment.key),
+                Action::UsualSegment { segment, .. } => match latest {
+                    Some((key, flow)) if *key == segment.key => flow,
+                    _ => {
+                        let flow = self.shards.seek(&segment.key);
+                        latest = Some((&segment.key, flow));
+                        flow
+                    }
+                },
                 Action::Segment { header, .. } => match plan.segment_header(*header) {
                     Some(header) => self.shards.seek(&header.flow_key().0),
                     None => SoughtFlow::NONE,
@@ -146,7 +156,9 @@ impl Worker {
                     let Some(record) = packets.records.get(*packet as usize) else {
                         continue;
                     };
-                    if self.shards.passes_by(sought, segment, record, &packets) {
+                    let shards = &mut self.shards;
+                    if shards.take_at_once(sought, segment, record, &packets, &mut output) {
+                        output.drain(step.number, made);
                         continue; // as most do
                     }
                     take_usual(

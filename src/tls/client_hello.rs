@@ -200,9 +200,11 @@ impl ClientHello {
 
     fn read_extensions(&mut self, list: &[u8], room: &mut Room) {
         let extensions = Extensions::new(list);
-        // Counted first: growing the list step by step would take four allocations for most hellos.
-        let count = extensions.clone().count();
-        self.extensions.reserve_exact(count.min(MAX_LISTED));
+        if self.extensions.capacity() == 0 {
+            // Counted first: growing the list step by step would take four allocations for most hellos.
+            let count = extensions.clone().count();
+            self.extensions.reserve_exact(count.min(MAX_LISTED));
+        }
         for (extension_type, data) in extensions {
             if self.extensions.len() >= MAX_LISTED {
                 self.values_omitted += 1;

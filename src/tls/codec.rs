@@ -112,10 +112,8 @@ impl<'a> Reader<'a> {
 
     /// Takes all 16-bit numbers that are left; an odd byte at the end is ignored.
     pub fn u16_list(&mut self) -> impl Iterator<Item = u16> + use<'a> {
-        let bytes = std::mem::take(&mut self.bytes);
-        bytes
-            .chunks_exact(2)
-            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        let (pairs, _) = std::mem::take(&mut self.bytes).as_chunks::<2>();
+        pairs.iter().map(|pair| u16::from_be_bytes(*pair))
     }
 
     /// Takes all that is left.

@@ -69,17 +69,15 @@ impl FingerprintCache {
             [0x100 | u16::from(first), u16::from(last)]
         });
         shape.extend([first, last]);
-        push(shape, hello.cipher_suites.iter().map(|suite| suite.0));
-        push(shape, hello.extensions.iter().map(|extension| extension.0));
-        push(shape, hello.groups.iter().flatten().map(|group| group.0));
-        push(
-            shape,
-            hello.point_formats.iter().map(|format| u16::from(*format)),
-        );
-        let schemes = hello.signature_algorithms.iter().flatten();
-        push(shape, schemes.map(|scheme| scheme.0));
-        let versions = hello.supported_versions.iter().flatten();
-        push(shape, versions.map(|version| version.0));
+        push(shape, &hello.cipher_suites, |suite| suite.0);
+        push(shape, &hello.extensions, |extension| extension.0);
+        push(shape, listed(&hello.groups), |group| group.0);
+        push(shape, &hello.point_formats, |format| u16::from(*format));
+        let schemes = listed(&hello.signature_algorithms);
+        push(shape, schemes, |scheme| scheme.0);
+        push(shape, listed(&hello.supported_versions), |version| {
+            version.0
+        });
         self.clients.find_or_make(&self.hasher, shape, || {
             // There are both, since `hello.has_fingerprint()`.
             [hello.ja3(), hello.ja4()].map(|text| text.unwrap_or_default().into())
@@ -90,20 +88,25 @@ impl FingerprintCache {
         let shape = &mut self.shape;
         shape.clear();
         shape.push(hello.legacy_version.0);
-        push(shape, hello.cipher_suite.iter().map(|suite| suite.0));
-        push(shape, hello.extensions.iter().map(|extension| extension.0));
+        push(shape, hello.cipher_suite.as_slice(), |suite| suite.0);
+        push(shape, &hello.extensions, |extension| extension.0);
         self.servers
             .find_or_make(&self.hasher, shape, || fingerprint::ja3s(hello).into())
     }
 }
 
-/// Appends a list without GREASE values, which no fingerprint depends on.
-fn push(shape: &mut Shape, values: impl Iterator<Item = u16>) {
-    let start = shape.len();
-    shape.push(0);
-    shape.extend(values.filter(|value| !is_grease(*value)));
-    // A list has at most MAX_LISTED values.
-    shape[start] = (shape.len() - start - 1) as u16;
+/// Stands for all GREASE values: no fingerprint depends on them.
+const GREASE: u16 = 0x0a0a;
+
+/// Appends a list. GREASE values stay in their places: to leave them out takes a branch for each value.
+fn push<T>(shape: &mut Shape, list: &[T], value: impl Fn(&T) -> u16) {
+    shape.push(list.len() as u16); // a list has at most MAX_LISTED values
+    let values = list.iter().map(value);
+    shape.extend(values.map(|value| if is_grease(value) { GREASE } else { value }));
+}
+
+fn listed<T>(list: &Option<Vec<T>>) -> &[T] {
+    list.as_deref().unwrap_or_default()
 }
 
 /// Values by their shapes, of which each has one place.

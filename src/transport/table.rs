@@ -25,6 +25,12 @@ pub struct Sought(u32);
 impl Sought {
     /// Where no flow lies.
     pub const NOTHING: Self = Self(NONE);
+
+    /// The flow itself, once a look at it has shown that it lies there.
+    #[must_use]
+    pub(crate) const fn found(self) -> FlowIndex {
+        FlowIndex(self.0)
+    }
 }
 
 /// Hashes keys, differently in each run. Tables that share one take each other's [`HashedKey`]s.
@@ -524,6 +530,7 @@ impl<V> FlowTable<V> {
     }
 
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
+    #[inline]
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];
         entry.last_seen = now;
@@ -543,9 +550,12 @@ impl<V> FlowTable<V> {
 
     /// A flow that has outlived its lifetime by `now`; the caller removes it.
     pub fn expired(&mut self, now: Timestamp) -> Option<FlowIndex> {
-        for lifetime in Lifetime::ALL {
+        if self.is_empty() {
+            return None; // as most tables for datagrams are
+        }
+        for list in 0..LIFETIMES {
             loop {
-                let at = self.lists[lifetime as usize].oldest;
+                let at = self.lists[list].oldest;
                 if at == NONE {
                     break;
                 }

@@ -116,8 +116,8 @@ pub(super) struct Transcript {
 
 /// What a handshake that has been reported leaves for another one: lists whose room is used again. They are empty, but for
 /// those of the hellos, which are overwritten.
-#[derive(Debug, Default)]
-pub(crate) struct SpareRoom {
+#[derive(Default)]
+struct SpareRoom {
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<Box<ServerHello>>,
     observations: Vec<Observation>,
@@ -125,8 +125,24 @@ pub(crate) struct SpareRoom {
 }
 
 impl Transcript {
+    pub(super) fn new(start: Arrival) -> Self {
+        Self::in_room(start, SpareRoom::default())
+    }
+
+    /// Forgets what was seen, and keeps the room for more, which [`Transcript::begin`] begins.
+    pub(super) fn clear(&mut self) {
+        let room = self.take_room();
+        *self = Self::in_room(self.start, room);
+    }
+
+    /// Notes when the handshake begins; nothing was seen yet.
+    pub(super) fn begin(&mut self, start: Arrival) {
+        (self.start, self.last, self.server_hello_at) = (start, start, start.time);
+    }
+
+    /// One in the room that another has left.
     #[inline]
-    pub(super) fn new(start: Arrival, room: SpareRoom) -> Self {
+    fn in_room(start: Arrival, room: SpareRoom) -> Self {
         let hello_bytes =
             bytes_of_hellos(room.client_hello.as_deref(), room.server_hello.as_deref());
         Self {
@@ -595,12 +611,15 @@ impl Transcript {
     }
 
     /// Bytes of memory that its parts take, without itself.
+    #[inline]
     pub(super) fn allocated(&self) -> usize {
-        let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
-        let bodies = certificates
-            .chain(&self.certificate_request)
-            .map(|body| body.len());
-        let usual = bodies.sum::<usize>()
+        fn of(body: &Option<Box<[u8]>>) -> usize {
+            body.as_ref().map_or(0, |body| body.len())
+        }
+        let [forward, reverse] = &self.peers.0;
+        let usual = of(&forward.certificate)
+            + of(&reverse.certificate)
+            + of(&self.certificate_request)
             + self.hello_bytes as usize
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>();
@@ -672,7 +691,7 @@ impl Transcript {
     }
 
     /// What can be used again once the report was made.
-    pub(super) fn take_room(&mut self) -> SpareRoom {
+    fn take_room(&mut self) -> SpareRoom {
         let mut observations = std::mem::take(&mut self.observations);
         observations.clear();
         SpareRoom {

@@ -33,6 +33,7 @@ use super::{EapEnd, MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS}
 const MAX_ALERTS: usize = 16;
 impl Transcript {
     /// Takes what `sender` was seen to do.
+    #[inline]
     pub(in crate::handshake) fn take(&mut self, sender: Direction, seen: Seen<'_>) {
         if self.is_only_watched() && !self.may_renegotiate(&seen) {
             return;
@@ -94,8 +95,48 @@ impl Transcript {
             }
             Seen::Close { how, at } => self.take_close(sender, how, at),
             Seen::Quic(seen) => self.take_quic(sender, seen),
+            Seen::SealedStart { unit, start } => self.take_sealed_start(sender, unit, start),
+            Seen::SealedEnd { unit, content, end } => {
+                self.take_sealed_end(sender, unit, content, end);
+            }
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
             sealed => self.take_sealed_tls12(sender, sealed),
+        }
+    }
+
+    /// Whether [`Transcript::take`] has to see the items themselves: the start and the end of a sealed unit alone are not enough.
+    pub(in crate::handshake) fn takes_one_by_one(&self) -> bool {
+        self.ladder.is_some() || self.is_only_watched()
+    }
+
+    /// Takes the start of a sealed unit.
+    pub(in crate::handshake) fn take_sealed_start(
+        &mut self,
+        sender: Direction,
+        unit: SealedUnit,
+        start: Arrival,
+    ) {
+        if self.is_tls13() {
+            self.take_start_tls13(sender, unit, start);
+        } else {
+            self.take_start_tls12(sender, unit, start);
+        }
+        self.note_news(sender);
+    }
+
+    /// Takes the end of a sealed unit.
+    pub(in crate::handshake) fn take_sealed_end(
+        &mut self,
+        sender: Direction,
+        unit: SealedUnit,
+        content: Content,
+        end: Arrival,
+    ) {
+        self.note_end(sender, end);
+        if self.is_tls13() {
+            self.take_end_tls13(sender, unit, content, end);
+        } else {
+            self.take_end_tls12(sender, unit, content, end);
         }
     }
 
@@ -109,8 +150,13 @@ impl Transcript {
 
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
-        self.peers[direction].is_in_view = true;
+        self.note_in_view(direction);
         self.note_last(now);
+    }
+
+    /// Notes that packets of `direction` are in view, of which the last one is noted otherwise.
+    pub(in crate::handshake) fn note_in_view(&mut self, direction: Direction) {
+        self.peers[direction].is_in_view = true;
     }
 
     /// Notes that the report rests on a packet. Those that waited for others may come after newer ones.
@@ -422,33 +468,37 @@ impl Transcript {
 
 /// Sealed, up to TLS 1.2.
 impl Transcript {
+    fn take_start_tls12(&mut self, sender: Direction, unit: SealedUnit, start: Arrival) {
+        self.keyed_records = self.keyed_records.saturating_add(unit.has_key.into());
+        if unit.content_type == ContentType::ApplicationData {
+            self.note(sender, 'D');
+            let peer = &mut self.peers[sender];
+            peer.application_data.get_or_insert(start.time);
+            peer.data_records = peer.data_records.saturating_add(1);
+            peer.data_length = unit.length;
+            self.take_data_in_use(sender);
+        }
+    }
+
+    fn take_end_tls12(
+        &mut self,
+        sender: Direction,
+        unit: SealedUnit,
+        content: Content,
+        end: Arrival,
+    ) {
+        match unit.content_type {
+            ContentType::Handshake => self.take_encrypted_handshake(sender, unit, end),
+            ContentType::Alert => {
+                self.push_alert(sender, AlertContent::sealed(content.alert()), end);
+            }
+            _ => {}
+        }
+        self.note_news(sender);
+    }
+
     fn take_sealed_tls12(&mut self, sender: Direction, seen: Seen<'_>) {
         match seen {
-            Seen::SealedStart { unit, start } => {
-                self.keyed_records = self.keyed_records.saturating_add(unit.has_key.into());
-                if unit.content_type == ContentType::ApplicationData {
-                    self.note(sender, 'D');
-                    let peer = &mut self.peers[sender];
-                    peer.application_data.get_or_insert(start.time);
-                    peer.data_records = peer.data_records.saturating_add(1);
-                    peer.data_length = unit.length;
-                    self.take_data_in_use(sender);
-                }
-                self.note_news(sender);
-            }
-            Seen::SealedEnd { unit, content, end } => {
-                self.note_end(sender, end);
-                match unit.content_type {
-                    ContentType::Handshake => {
-                        self.take_encrypted_handshake(sender, unit, end);
-                    }
-                    ContentType::Alert => {
-                        self.push_alert(sender, AlertContent::sealed(content.alert()), end);
-                    }
-                    _ => {}
-                }
-                self.note_news(sender);
-            }
             Seen::CatchUp => self.history.rewrite(),
             Seen::Late { content, end, .. } => {
                 let mut alerts = self.alerts.iter_mut();
@@ -498,26 +548,22 @@ impl Transcript {
 
 /// Sealed, in TLS 1.3.
 impl Transcript {
+    fn take_start_tls13(&mut self, sender: Direction, unit: SealedUnit, start: Arrival) {
+        if matches!(
+            unit.content_type,
+            ContentType::ApplicationData | ContentType::Alert
+        ) {
+            if !unit.has_key {
+                self.note(sender, 'D');
+            }
+            self.observe(sender, Observed::Record(unit.length), start);
+        } else if unit.content_type == ContentType::Handshake {
+            self.observe(sender, Observed::Handshake(unit.length), start);
+        }
+    }
+
     fn take_sealed_tls13(&mut self, sender: Direction, seen: Seen<'_>) {
         match seen {
-            Seen::SealedStart { unit, start } => {
-                if matches!(
-                    unit.content_type,
-                    ContentType::ApplicationData | ContentType::Alert
-                ) {
-                    if !unit.has_key {
-                        self.note(sender, 'D');
-                    }
-                    self.observe(sender, Observed::Record(unit.length), start);
-                } else if unit.content_type == ContentType::Handshake {
-                    self.observe(sender, Observed::Handshake(unit.length), start);
-                }
-                self.note_news(sender);
-            }
-            Seen::SealedEnd { unit, content, end } => {
-                self.note_end(sender, end);
-                self.take_record_end(sender, unit, content, end);
-            }
             Seen::Message { message, at, .. } => self.take_sealed_message(sender, message, at),
             Seen::Deferred => self.history.defer(),
             Seen::CatchUp => self.history.rewrite(),
@@ -548,7 +594,7 @@ impl Transcript {
         }
     }
 
-    fn take_record_end(
+    fn take_end_tls13(
         &mut self,
         sender: Direction,
         unit: SealedUnit,

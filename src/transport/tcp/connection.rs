@@ -899,6 +899,32 @@ impl TcpConnection {
         }
     }
 
+    /// As [`TcpConnection::note_delivery`], for a segment with data that [is in step](Self::is_in_step): both directions have started, it
+    /// acknowledges all of the other one, and it is no reset.
+    #[inline]
+    pub fn note_delivery_in_step(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        time: Timestamp,
+        states: &mut PerDirection<DeliveryState>,
+    ) {
+        let [own_state, peer_state] = states.pair_mut(direction);
+        if own_state.reset.is_some() {
+            return self.note_delivery(direction, segment, time, states); // it may show that the reset was ignored
+        }
+        let [half, peer_half] = self.halves.pair_mut(direction);
+        peer_half.assembler.acknowledge(segment.acknowledgment);
+        peer_state.note_answer();
+        half.settle(own_state);
+        peer_half.settle(peer_state);
+        peer_state.is_window_closed = segment.window == 0;
+        let start = half.assembler.delivered();
+        own_state.note_data(start, segment.wire_length, time);
+        half.is_awaited = peer_state.is_window_closed;
+        peer_half.is_awaited |= own_state.handle_segment(start, segment.wire_length, time);
+    }
+
     /// Completes `states` with the acknowledgments so far, which bare segments bring without a look at them.
     pub fn settle_delivery(&self, states: &mut PerDirection<DeliveryState>) {
         for direction in Direction::BOTH {
@@ -1266,7 +1292,7 @@ mod tests {
                 connection.acknowledge(direction, &segment);
                 return Some(Vec::new());
             }
-            connection.note_delivery(direction, &segment, time, &mut self.states);
+            connection.note_delivery_in_step(direction, &segment, time, &mut self.states);
             let at = connection.advance(direction, &segment, Arrival::new(time, *packets));
             let bytes = segment.payload.to_vec();
             Some(vec![Bytes(direction, bytes, at.acknowledged)])
