@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use tlscope::capture::CaptureFiles;
-use tlscope::event::{
-    EapResult, Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind,
-};
+use tlscope::event::{EapResult, Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
 use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::tls::{ContentType, HandshakeType};
