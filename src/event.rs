@@ -821,7 +821,7 @@ impl UnknownBecause {
             Self::Truncated => "packets cut short",
             Self::UnreadableRecords => "records could not be read",
             Self::NoAnswer => {
-                "no answer to the client's hello, which it repeated: a capture at the server shows whether that is silent"
+                "the client asked again and no answer was captured: a capture at the server would show whether it is silent"
             }
             Self::LastDataNotAcknowledged => {
                 "the capture lacks packets: the last data were not acknowledged"

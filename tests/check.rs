@@ -723,3 +723,55 @@ fn chains_are_validated_against_the_given_roots() {
         "{not_judged:?}"
     );
 }
+
+#[test]
+fn a_refused_starttls_and_a_rejected_login_violate_policies_about_failures() {
+    let of = |class: &str| {
+        let rule = format!("[[rule]]\nmax-failures-of = {{ {class} = 0 }}\n");
+        file(&format!("{class}.toml"), &rule)
+    };
+    for (class, fixture, expected) in [
+        (
+            "starttls_refused",
+            "starttls-postgresql",
+            "192.0.2.1:36120 to 192.0.2.10:5433: starttls_refused: server refused SSLRequest",
+        ),
+        (
+            "access_denied",
+            "eap-ttls13-wrong-password",
+            "access_denied (server), after the handshake: ",
+        ),
+    ] {
+        let output = output(&["--policy", &of(class), &capture(fixture)]);
+        assert_eq!(output.status.code(), Some(VIOLATED), "{output:?}");
+        assert!(stdout(&output).contains(expected), "{output:?}");
+    }
+    assert_eq!(
+        status(&[
+            "--policy",
+            &of("unknown_ca"),
+            &capture("starttls-postgresql")
+        ]),
+        HELD
+    );
+}
+
+#[test]
+fn a_rule_may_be_about_one_user_or_device() {
+    let policy = |scope: &str| {
+        let rule = format!("[[rule]]\nwhere = {{ {scope} }}\nmax-failures = 0\n");
+        file("device.toml", &rule)
+    };
+    for (scope, expected) in [
+        ("user-name = 'anonymous'", HELD),
+        ("calling-station-id = '02:00:00:00:00:05'", HELD),
+        ("calling-station-id = '02:00:00:00:00:06'", VIOLATED), // nothing in scope
+    ] {
+        let capture = capture("eap-ttls13-wrong-password");
+        assert_eq!(
+            status(&["--policy", &policy(scope), &capture]),
+            expected,
+            "{scope}"
+        );
+    }
+}

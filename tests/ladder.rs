@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use tlscope::capture::CaptureFiles;
-use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
+use tlscope::event::{EapResult, Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
 use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::tls::{ContentType, HandshakeType};
@@ -98,7 +98,7 @@ fn check(fixture: &str, event: &Handshake, ladder: &Ladder) {
         assert_eq!(step.source, event.source, "{fixture}");
         let (first, last) = (event.capture.first_packet, event.capture.last_packet);
         assert!((first..=last).contains(&step.packet), "{fixture}: {step:?}");
-        // Closes, and packets of QUIC that carry no message.
+        // Closes, packets of QUIC that carry no message, and the results of logins.
         let has_no_size = matches!(
             step.kind,
             StepKind::Fin
@@ -107,9 +107,19 @@ fn check(fixture: &str, event: &Handshake, ladder: &Ladder) {
                 | StepKind::ConnectionClose(_)
                 | StepKind::Retry
                 | StepKind::VersionNegotiation
+                | StepKind::Accepted(_)
+                | StepKind::Rejected(_)
         );
         assert!(step.bytes.is_some() || has_no_size, "{fixture}: {step:?}");
     }
+    // The result of a login is the last step of its handshake.
+    let result = event.eap.as_deref().and_then(|eap| eap.result);
+    let end = ladder.steps.last().and_then(|step| match step.kind {
+        StepKind::Accepted(_) => Some(EapResult::Accept),
+        StepKind::Rejected(_) => Some(EapResult::Reject),
+        _ => None,
+    });
+    assert_eq!(end, result, "{fixture}");
 }
 
 fn check_history_and_alerts(fixture: &str, event: &Handshake, ladder: &Ladder) {

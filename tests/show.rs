@@ -12,7 +12,7 @@ use crate::support::program::{output, printed, stderr, stdout};
 use crate::support::scratch;
 
 /// Snapshots: the name of the file, the fixture, and the selector.
-const SHOWN: [(&str, &str, Option<&str>); 8] = [
+const SHOWN: [(&str, &str, Option<&str>); 9] = [
     ("list", "mtls-day", None),
     ("client-refuses-expired", "mtls-day", Some("3")),
     ("mutual-tls", "mtls-day", Some("14")),
@@ -21,6 +21,11 @@ const SHOWN: [(&str, &str, Option<&str>); 8] = [
     ("early-data-rejected", "early-data-hello-retry", Some("2")),
     ("gap", "gap-in-certificate", None),
     ("sslv2", "sslv2-hello", None),
+    (
+        "login-rejected",
+        "eap-ttls13-wrong-password",
+        Some("02:00:00:00:00:05"),
+    ),
 ];
 
 #[test]
@@ -156,6 +161,21 @@ fn a_selector_that_fits_several_lists_them_and_is_an_error() {
         "{error}"
     );
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_capture_of_refused_starttls_has_nothing_to_show_and_says_where_to_look() {
+    let capture = fixtures::named("starttls-postgresql").capture;
+    for selector in [None, Some("1")] {
+        let mut arguments = vec!["show", "-f", "tcp port 5433", capture.as_str()];
+        arguments.extend(selector);
+        let output = output(&arguments);
+        let expected = format!(
+            "error: no handshake in the input\n\nhint: a connection did not become TLS: `tlscope read {capture}` says why\n"
+        );
+        assert_eq!(stderr(&output), expected);
+        assert_eq!((stdout(&output), output.status.code()), ("", Some(2)));
+    }
 }
 
 #[test]

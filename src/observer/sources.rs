@@ -12,7 +12,11 @@ pub(super) type SourceId = NonZeroU32;
 /// The sources that a shard has seen: as many as the user named, since all interfaces of a file are one source.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    list: Vec<Arc<str>>,
+    /// The first. Most runs have no other, and it takes no allocation.
+    first: Option<Arc<str>>,
+    /// Those after the first.
+    others: Vec<Arc<str>>,
+    /// The numbers of those after the first.
     ids: HashMap<Arc<str>, SourceId, RandomState>,
     /// The last that was asked for: most packets come from the same source as the one before.
     last: Option<SourceId>,
@@ -25,23 +29,29 @@ impl Sources {
         if last.is_some_and(|last| Arc::ptr_eq(last, source)) {
             return self.last;
         }
-        self.last = match self.ids.get(source) {
-            Some(id) => Some(*id),
-            None => self.add(source),
+        let first = self.first.get_or_insert_with(|| Arc::clone(source));
+        self.last = if first == source {
+            Some(SourceId::MIN)
+        } else {
+            let known = self.ids.get(source).copied();
+            known.or_else(|| self.add(source))
         };
         self.last
     }
 
     fn add(&mut self, source: &Arc<str>) -> Option<SourceId> {
-        let id = SourceId::new(u32::try_from(self.list.len() + 1).ok()?)?;
-        self.list.push(Arc::clone(source));
+        let id = SourceId::new(u32::try_from(self.others.len() + 2).ok()?)?;
+        self.others.push(Arc::clone(source));
         self.ids.insert(Arc::clone(source), id);
         Some(id)
     }
 
     /// The source with this number.
     pub(super) fn get(&self, id: SourceId) -> Option<&Arc<str>> {
-        self.list.get(id.get() as usize - 1)
+        match id.get() {
+            1 => self.first.as_ref(),
+            number => self.others.get(number as usize - 2),
+        }
     }
 }
 
@@ -52,11 +62,15 @@ mod tests {
     #[test]
     fn a_source_keeps_its_number() {
         let mut sources = Sources::default();
-        let [a, b]: [Arc<str>; 2] = ["a.pcap".into(), "b.pcap".into()];
-        let ids = [&a, &b, &a, &b, &"a.pcap".into()].map(|source| sources.id(source).unwrap());
-        assert_eq!([ids[0], ids[1], ids[0]], [ids[2], ids[3], ids[4]]);
-        assert_ne!(ids[0], ids[1]);
-        assert_eq!(sources.get(ids[1]), Some(&b));
+        let names: [Arc<str>; 3] = ["a.pcap", "b.pcap", "c.pcap"].map(Arc::from);
+        let ids = names.each_ref().map(|name| sources.id(name).unwrap());
+        for (name, id) in names.iter().zip(ids) {
+            assert_eq!(sources.get(id), Some(name));
+            let copy: Arc<str> = Arc::from(&**name);
+            assert_eq!(sources.id(&copy), Some(id));
+        }
+        assert_ne!(ids[1], ids[2]);
         assert_eq!(sources.get(SourceId::MAX), None);
+        assert_eq!(Sources::default().get(SourceId::MIN), None);
     }
 }
