@@ -354,15 +354,15 @@ fn handshakes_over_udp_between_two_hosts_have_the_room_that_others_leave() {
 }
 
 #[test]
-fn a_flood_of_datagrams_from_many_hosts_stays_within_the_limit() {
-    /// Where the last two bytes of the sender's address are.
-    const SOURCE: usize = 14 + 14;
+fn a_flood_of_datagrams_to_many_hosts_stays_within_the_limit() {
+    /// Where the last two bytes of the server's address are.
+    const SERVER: usize = 14 + 16 + 2;
     let initial = initial();
     let (peak, json) = peak(
         move |capture| {
             let mut flood = Flood::new(capture);
             for _ in 0..12_000 {
-                flood.packet(&initial, SOURCE);
+                flood.packet(&initial, SERVER);
             }
         },
         &["--format", "json"],

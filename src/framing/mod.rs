@@ -142,11 +142,16 @@ impl Framing {
         }
     }
 
-    /// Whether a datagram begins another connection than this one.
-    pub(crate) fn is_replaced_by(&mut self, sender: Direction, payload: &[u8]) -> bool {
+    /// Whether a datagram begins another connection than this one; `is_late` if nothing came of this one for a while.
+    pub(crate) fn is_replaced_by(
+        &mut self,
+        sender: Direction,
+        payload: &[u8],
+        is_late: bool,
+    ) -> bool {
         match self {
             Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => false,
-            Self::Quic(packets) => packets.is_replaced_by(sender, payload),
+            Self::Quic(packets) => packets.is_replaced_by(sender, payload, is_late),
         }
     }
 

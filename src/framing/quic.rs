@@ -413,12 +413,19 @@ impl QuicPackets {
         }
     }
 
-    /// Whether a datagram, as the first of a new connection, would begin another one than this.
-    pub(crate) fn is_replaced_by(&mut self, sender: Direction, payload: &[u8]) -> bool {
+    /// Whether a datagram, as the first of a new connection, would begin another one than this; `is_late` if nothing came of this
+    /// one for longer than a client takes to try another version.
+    pub(crate) fn is_replaced_by(
+        &mut self,
+        sender: Direction,
+        payload: &[u8],
+        is_late: bool,
+    ) -> bool {
         let Some(connection) = &self.connection else {
             return false;
         };
-        let is_open_to_others = !connection.is_proven() || !connection.is_amid_negotiation();
+        let is_open_to_others =
+            is_late || !connection.is_proven() || !connection.is_amid_negotiation();
         if !is_open_to_others
             || self.failed_beginnings >= MAX_FAILURES
             || !may_begin(payload)

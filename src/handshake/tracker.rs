@@ -202,9 +202,14 @@ impl Tracker {
         alerts.any(|alert| alert.level() == Some(AlertLevel::Fatal))
     }
 
-    /// Whether a datagram begins another handshake than this, over QUIC.
-    pub(crate) fn is_replaced_by(&mut self, direction: Direction, payload: &[u8]) -> bool {
-        self.framing.is_replaced_by(direction, payload)
+    /// Whether a datagram begins another handshake than this, over QUIC; `is_late` if nothing came of this one for a while.
+    pub(crate) fn is_replaced_by(
+        &mut self,
+        direction: Direction,
+        payload: &[u8],
+        is_late: bool,
+    ) -> bool {
+        self.framing.is_replaced_by(direction, payload, is_late)
     }
 
     /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.

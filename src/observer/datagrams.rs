@@ -867,7 +867,13 @@ impl DatagramTable {
         };
         let direction = Direction::of(goes_up, flow.first_went_up);
         if let Some(open) = &mut flow.open {
-            if !open.tracker.is_replaced_by(direction, packet.payload) {
+            // A client that was refused a version tries another one at once.
+            let waited = at.time.checked_since(open.tracker.last_packet().time);
+            let is_late = waited.is_some_and(|waited| waited >= QUIET);
+            let is_replaced = open
+                .tracker
+                .is_replaced_by(direction, packet.payload, is_late);
+            if !is_replaced {
                 return;
             }
             // The other may go on next to the new one.

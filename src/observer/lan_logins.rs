@@ -76,6 +76,8 @@ struct LanLogin {
     response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
+    /// When its first packet came.
+    since: Timestamp,
     /// Digests of the latest packets, and when they came.
     recent: [(u64, Timestamp); RECENT],
 }
@@ -136,9 +138,14 @@ impl LanLogins {
         let now = packet.record.timestamp;
         let eap = match kind {
             EapolKind::Eap => EapPacket::read(packet.frame.body),
-            // The device begins again.
+            // The device begins again, unless this is a copy of what the login began with.
             EapolKind::Start => {
                 let key = LanKey::Station(source);
+                let known = self.logins.get(&key);
+                let begun = known.and_then(|known| now.checked_since(known.since));
+                if begun.is_some_and(|begun| begun < COPY) {
+                    return;
+                }
                 return self.remove(key, End::Replaced, now, conclusion, output);
             }
         };
@@ -390,6 +397,7 @@ impl LanLogins {
             request: None,
             response: None,
             station: None,
+            since: now,
             recent: Default::default(),
         };
         self.logins.insert(key, known);

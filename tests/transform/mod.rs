@@ -7,6 +7,7 @@
 //! Each run is the same; `TLSCOPE_EFFORT=10` tries ten variants of each change.
 
 mod changes;
+mod datagrams;
 mod forged;
 mod packets;
 mod tunnels;
@@ -232,6 +233,8 @@ fn other_captures_keep_their_verdicts() {
     let mut trial = Trial::default();
     let mut number = 0;
     for file in files {
+        trial.run_over_udp_in(&file, number);
+        number += 1;
         let Some(capture) = Capture::read(&fs::read(&file).unwrap()) else {
             continue; // another format, or packets are cut
         };

@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_client_hello_begins_a_handshake() {
-        let opening = opening(&client_hello(), 0).unwrap();
+        let hello = client_hello();
+        let opening = opening(&hello, 0).unwrap();
         assert_eq!(opening.handshake_type, HandshakeType::ClientHello);
         assert_eq!(opening.client_random(), Some([7; 32]));
     }

@@ -303,7 +303,7 @@ impl<'t> QuicEvidence<'t> {
     /// capture: it tells something only if the client goes on.
     fn ended_in_use(&self) -> bool {
         let after = self.after(self.client_short);
-        let is_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
+        let is_handshake = |seen: &DatagramSeen| sent_handshake(seen);
         match after.iter().rposition(|seen| self.is_answer(seen)) {
             Some(place) => {
                 let answer = &after[place].shape;
@@ -319,8 +319,9 @@ impl<'t> QuicEvidence<'t> {
                     .iter()
                     .filter(|seen| seen.side == Side::Client);
                 // One that answers the server's close in kind does so in a Handshake packet, too.
-                let is_flight =
-                    |seen: &DatagramSeen| seen.shape.handshake_length >= self.shortest_flight;
+                let is_flight = |seen: &DatagramSeen| {
+                    sent_handshake(seen) && seen.shape.handshake_length >= self.shortest_flight
+                };
                 is_proof && !server.clone().any(is_handshake) && !client.any(is_flight)
             }
             None => false,
@@ -334,10 +335,9 @@ impl<'t> QuicEvidence<'t> {
         let answers = || after.iter().filter(|seen| self.is_answer(seen));
         let spread = answers().next().zip(answers().next_back());
         let spread = spread.and_then(|(first, last)| last.time.checked_since(first.time));
-        let has_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
         answers().count() >= 3
             && spread.is_some_and(|spread| spread >= REPEATED_FOR)
-            && !after.iter().any(has_handshake)
+            && !after.iter().any(sent_handshake)
     }
 
     /// Whether the latest that the server sent were 1-RTT packets alone: one that waits for the client's flight sends Handshake
@@ -378,7 +378,7 @@ impl<'t> QuicEvidence<'t> {
         let last_answer = after.iter().rposition(|seen| self.is_answer(seen));
         let last_handshake = after
             .iter()
-            .rposition(|seen| seen.side == Side::Server && seen.shape.handshakes > 0);
+            .rposition(|seen| seen.side == Side::Server && sent_handshake(seen));
         self.answers() >= 2 && last_answer > last_handshake
     }
 
@@ -412,10 +412,13 @@ impl<'t> QuicEvidence<'t> {
         };
         let later = &after[place + 1..];
         let has_gone_on = later.iter().filter(is_server).any(|seen| {
-            self.is_answer(seen) || seen.shape.handshakes > 0 && !has_shape_of_close(seen)
+            self.is_answer(seen) || sent_handshake(seen) && !has_shape_of_close(seen)
         });
         // A client that the close has reached says nothing more. One that it has not asks for an answer again and again.
-        let client = || later.iter().filter(|seen| seen.side == Side::Client);
+        let client = || {
+            let is_new = |seen: &&DatagramSeen| !seen.shape.is_repeated;
+            later.iter().filter(is_new).filter(|seen| seen.side == Side::Client)
+        };
         let asks = |seen: &DatagramSeen| {
             seen.shape.handshakes > 0 || seen.shape.short_length > LONGEST_ACKNOWLEDGMENT
         };
@@ -484,7 +487,7 @@ impl<'t> QuicEvidence<'t> {
             Side::Server => seen.shape.handshake_length < self.shortest_flight,
         };
         let mut after = self.seen[flight + 1..].iter();
-        after.any(|seen| seen.shape.handshakes > 0 && goes_on(seen))
+        after.any(|seen| sent_handshake(seen) && goes_on(seen))
     }
 
     /// Whether the client's last Handshake packet is too long for an acknowledgment, and neither that nor another one has the length of
@@ -539,6 +542,11 @@ const LONGEST_ACKNOWLEDGMENT: u16 = 31;
 
 /// Over which time a server has to have sent 1-RTT packets again: twice its first probe.
 const REPEATED_FOR: Duration = Duration::from_millis(500);
+
+/// Whether a side sent Handshake packets in a datagram: a copy that was captured late says nothing about what its sender still does.
+fn sent_handshake(datagram: &DatagramSeen) -> bool {
+    datagram.shape.handshakes > 0 && !datagram.shape.is_repeated
+}
 
 fn has_shape_of_close(datagram: &DatagramSeen) -> bool {
     let shape = &datagram.shape;

@@ -501,7 +501,7 @@ mod tests {
         );
         assert_eq!(table.remove(first), Some('a'));
         assert_eq!(
-            answer(&mut table, 5000, &packet(CHALLENGE, 1, 22, 0)),
+            answer(&mut table, 5000, &packet(CHALLENGE, 1, 23, 0)),
             Some(second)
         );
     }
