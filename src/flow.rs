@@ -374,17 +374,26 @@ pub fn community_id(a: Endpoint, b: Endpoint, protocol: IpProtocol) -> String {
 /// As [`community_id`], without an allocation.
 pub(crate) fn community_id_of(a: Endpoint, b: Endpoint, protocol: IpProtocol) -> CommunityId {
     let (first, second) = if a <= b { (a, b) } else { (b, a) };
-    let mut hash = Sha1::new();
-    hash.update([0, 0]); // seed
-    update_with_address(&mut hash, first.address);
-    update_with_address(&mut hash, second.address);
-    hash.update([protocol.number(), 0]); // padding
-    hash.update(first.port.to_be_bytes());
-    hash.update(second.port.to_be_bytes());
+    // Put together first: the hash then has one block, and no buffer to fill.
+    let mut hashed = [0; 2 + 2 * 16 + 2 + 2 * 2]; // begins with the seed, which is 0
+    let mut length = 2;
+    let mut push = |bytes: &[u8]| {
+        hashed[length..length + bytes.len()].copy_from_slice(bytes);
+        length += bytes.len();
+    };
+    for end in [first, second] {
+        match end.address {
+            IpAddr::V4(address) => push(&address.octets()),
+            IpAddr::V6(address) => push(&address.octets()),
+        }
+    }
+    push(&[protocol.number(), 0]); // padding
+    push(&first.port.to_be_bytes());
+    push(&second.port.to_be_bytes());
     let mut text = [0; COMMUNITY_ID];
     let (version, digest) = text.split_at_mut(2);
     version.copy_from_slice(b"1:");
-    let written = STANDARD.encode_slice(hash.finalize(), digest);
+    let written = STANDARD.encode_slice(Sha1::digest(&hashed[..length]), digest);
     debug_assert!(written.is_ok(), "20 bytes are 28 characters");
     CommunityId(text)
 }
@@ -398,13 +407,6 @@ pub(crate) struct CommunityId([u8; COMMUNITY_ID]);
 impl CommunityId {
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default() // Base64 is ASCII
-    }
-}
-
-fn update_with_address(hash: &mut Sha1, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => hash.update(address.octets()),
-        IpAddr::V6(address) => hash.update(address.octets()),
     }
 }
 

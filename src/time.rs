@@ -81,6 +81,46 @@ impl Timestamp {
         Self(self.0.saturating_sub(nanoseconds))
     }
 
+    /// The length of [`Timestamp::text`].
+    pub(crate) const TEXT: usize = "2026-03-01T12:00:00.123456789Z".len();
+
+    /// RFC 3339 in UTC with nine decimals, written into `text`. Each line of output has several, so without the machinery of dates and
+    /// formats.
+    pub(crate) fn text(self, text: &mut [u8; Self::TEXT]) -> &str {
+        const SECOND: i64 = 1_000_000_000;
+        const DAY: u64 = 86_400;
+        // Counted from the beginning of an era of the Gregorian calendar, years beginning in March: what is left of each division is
+        // the day of its cycle (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+        const EPOCH: u64 = 719_468; // days from 0000-03-01 to 1970-01-01
+        let seconds = self.0.div_euclid(SECOND).wrapping_add((EPOCH * DAY) as i64) as u64; // the years 1677 to 2262
+        let (days, time) = (seconds / DAY, (seconds % DAY) as u32);
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153; // 0 is March
+        let day = day - (153 * month + 2) / 5 + 1;
+        let is_next_year = month >= 10;
+        let month = if is_next_year { month - 9 } else { month + 3 };
+        let year = era * 400 + year + u64::from(is_next_year);
+
+        *text = *b"0000-00-00T00:00:00.000000000Z";
+        let mut put = |first: usize, last: usize, number: u32| {
+            let mut rest = number;
+            for digit in text[first..=last].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        };
+        put(0, 3, year as u32);
+        put(5, 6, month as u32);
+        put(8, 9, day as u32);
+        put(11, 12, time / 3_600);
+        put(14, 15, time / 60 % 60);
+        put(17, 18, time % 60);
+        put(20, 28, self.0.rem_euclid(SECOND) as u32);
+        std::str::from_utf8(text).unwrap_or_default() // all ASCII
+    }
+
     /// Date and time of day in UTC.
     pub(crate) fn date_time(self) -> DateTime {
         const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -157,24 +197,13 @@ impl Ticks {
 /// RFC 3339 in UTC with nine decimals, as in `2026-03-01T12:00:00.123456789Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_utc(f, self.date_time(), Precision::Nanoseconds)
+        f.write_str(self.text(&mut [0; Self::TEXT]))
     }
 }
 
-/// The smallest unit of a time that is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Precision {
-    Seconds,
-    Nanoseconds,
-}
-
-/// Writes a time in UTC as RFC 3339, as jiff does it. Each line of output has several, so without the machinery of formats.
-pub(crate) fn write_utc(
-    f: &mut fmt::Formatter<'_>,
-    time: DateTime,
-    precision: Precision,
-) -> fmt::Result {
-    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+/// Writes a time in UTC as RFC 3339 without decimals, as jiff does it. Without the machinery of formats.
+pub(crate) fn write_utc(f: &mut fmt::Formatter<'_>, time: DateTime) -> fmt::Result {
+    let mut text = *b"0000-00-00T00:00:00Z";
     let Ok(year) = u32::try_from(time.year()) else {
         return write!(f, "{time}Z"); // before the year 0, in which no certificate or packet is
     };
@@ -191,15 +220,7 @@ pub(crate) fn write_utc(
     put(11, 12, time.hour().unsigned_abs().into());
     put(14, 15, time.minute().unsigned_abs().into());
     put(17, 18, time.second().unsigned_abs().into());
-    put(20, 28, time.subsec_nanosecond().unsigned_abs());
-    let text = match precision {
-        Precision::Nanoseconds => &text[..],
-        Precision::Seconds => {
-            text[19] = b'Z';
-            &text[..20]
-        }
-    };
-    f.write_str(std::str::from_utf8(text).unwrap_or_default()) // all ASCII
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default()) // all ASCII
 }
 
 #[cfg(test)]

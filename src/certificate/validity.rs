@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
-use crate::time::{Precision, Timestamp, write_utc};
+use crate::time::{Timestamp, write_utc};
 
 /// A moment in a certificate, in seconds since 1970-01-01T00:00:00Z: years 0 to 9999.
 ///
@@ -47,7 +47,7 @@ impl fmt::Display for CertificateTime {
         const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
         // Saturates, but only beyond what the four digits of a certificate's year can express.
         let time = EPOCH.saturating_add(SignedDuration::from_secs(self.0));
-        write_utc(f, time, Precision::Seconds)
+        write_utc(f, time)
     }
 }
 

@@ -50,7 +50,11 @@ impl Collector {
         &'c mut self,
         made: &mut Vec<Numbered>,
     ) -> impl Iterator<Item = Collected> + 'c {
-        made.sort_by_key(|(step, made)| (*step, made.order()));
+        let order = |(step, made): &Numbered| (*step, made.order());
+        // Those of one worker are in order but for steps that end many connections, and then sorting would move each of them many times.
+        if !made.is_sorted_by_key(order) {
+            made.sort_by_cached_key(order);
+        }
         for (_, made) in made.drain(..) {
             match made {
                 Made::Handshake(report) => self.take_handshake(report),

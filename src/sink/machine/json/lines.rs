@@ -150,8 +150,8 @@ use serde::{Serialize, Serializer};
 
 use super::ready::{ReadyChains, ReadyOffer};
 use super::value::{
-    CodePoint, Codes, CommunityIdText, Each, Identifier, Milliseconds, Names, OneOf, Text, Time,
-    is_unset,
+    CodePoint, Codes, CommunityIdText, Each, Identifier, Milliseconds, Named, Names, OneOf, Text,
+    Time, is_unset,
 };
 use super::writer::ReadyText;
 use crate::certificate::{
@@ -563,11 +563,11 @@ struct AlertLine {
     /// Who sent it.
     sender: OneOf<Side>,
     /// `warning` or `fatal`, or a number as in `0x03`; `null` if encrypted.
-    level: Option<Text<AlertLevel>>,
+    level: Option<Named<AlertLevel>>,
     /// Its number in the IANA registry; `null` if encrypted.
     code: Option<u16>,
     /// Its name in the IANA registry, or its number as in `0x1a`; `null` if encrypted.
-    description: Option<Text<AlertDescription>>,
+    description: Option<Named<AlertDescription>>,
     /// Whether it was encrypted on the wire.
     encrypted: bool,
 }
@@ -577,9 +577,9 @@ impl From<&Alert> for AlertLine {
         Self {
             time: Time(alert.time),
             sender: OneOf(alert.sender),
-            level: alert.level.map(Text),
+            level: alert.level.map(Named),
             code: alert.description.map(CodePoint::code),
-            description: alert.description.map(Text),
+            description: alert.description.map(Named),
             encrypted: alert.encrypted,
         }
     }
@@ -590,11 +590,11 @@ impl From<&Alert> for AlertLine {
 #[schemars(rename = "Tls")]
 struct TlsLine<'a> {
     /// The version that the server selected, as in `TLS 1.3` or `TLS 1.3 draft 28`, or a number as in `0x7f7f`.
-    version: Option<Text<ProtocolVersion>>,
+    version: Option<Named<ProtocolVersion>>,
     /// The number of the version.
     version_code: Option<u16>,
     /// The cipher suite that the server selected, by its registered name, or a number as in `0x1306`.
-    cipher_suite: Option<Text<CipherSuite>>,
+    cipher_suite: Option<Named<CipherSuite>>,
     /// The number of the cipher suite.
     cipher_suite_code: Option<u16>,
     /// The server name that the client asked for (the outer one under ECH).
@@ -604,7 +604,7 @@ struct TlsLine<'a> {
     /// The application protocol that the server selected in the clear.
     alpn: Option<&'a str>,
     /// The group of the key exchange, by its registered name, or a number as in `0x1a2b`.
-    group: Option<Text<NamedGroup>>,
+    group: Option<Named<NamedGroup>>,
     /// The number of the group.
     group_code: Option<u16>,
     /// Whether a quantum computer could compute the key: the class of the key exchange.
@@ -722,14 +722,14 @@ enum Ech {
 impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
     fn from(tls: &'a TlsFacts) -> Self {
         Self {
-            version: tls.version.map(Text),
+            version: tls.version.map(Named),
             version_code: tls.version.map(CodePoint::code),
-            cipher_suite: tls.cipher_suite.map(Text),
+            cipher_suite: tls.cipher_suite.map(Named),
             cipher_suite_code: tls.cipher_suite.map(CodePoint::code),
             server_name: tls.server_name.as_deref(),
             alpn_offered: tls.alpn_offered.as_deref(),
             alpn: tls.alpn.as_deref(),
-            group: tls.group.map(Text),
+            group: tls.group.map(Named),
             group_code: tls.group.map(CodePoint::code),
             key_exchange: OneOf(tls.key_exchange()),
             offered_versions: tls.offered_versions.as_deref().map(Codes::of),

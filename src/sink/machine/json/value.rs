@@ -19,6 +19,7 @@ use crate::event::{
 };
 use crate::flow::CommunityId;
 use crate::hex::{self, Hex};
+use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -118,10 +119,32 @@ impl<T> JsonSchema for Text<T> {
     inline_schema!("Text", {"type": "string"});
 }
 
-/// A moment, which [`Display`] writes as RFC 3339 in UTC.
+/// A value of a TLS registry, as its name, or as a number if it has none.
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T: CodePoint + Display> Serialize for Named<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.registered_name() {
+            Some(name) => serializer.serialize_unit_variant("Named", 0, name),
+            None => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+impl<T> JsonSchema for Named<T> {
+    inline_schema!("Named", {"type": "string"});
+}
+
+/// A moment, as RFC 3339 in UTC.
 pub(crate) struct Time<T>(pub(crate) T);
 
-impl<T: Display> Serialize for Time<T> {
+impl Serialize for Time<Timestamp> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.text(&mut [0; Timestamp::TEXT]))
+    }
+}
+
+impl Serialize for Time<CertificateTime> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
@@ -185,6 +208,9 @@ impl JsonSchema for Milliseconds {
 pub(crate) trait CodePoint: Copy {
     /// The number on the wire.
     fn code(self) -> u16;
+
+    /// The name that is displayed, if there is one.
+    fn registered_name(self) -> Option<&'static str>;
 }
 
 macro_rules! code_points {
@@ -192,6 +218,10 @@ macro_rules! code_points {
         impl CodePoint for $type {
             fn code(self) -> u16 {
                 self.0.into()
+            }
+
+            fn registered_name(self) -> Option<&'static str> {
+                self.name()
             }
         }
     )*};
@@ -322,5 +352,10 @@ mod tests {
         assert_eq!(json(Text(ProtocolVersion(0x7f1c))), "\"TLS 1.3 draft 28\"");
         assert_eq!(json(Text(ProtocolVersion::TLSv1_3)), "\"TLS 1.3\"");
         assert_eq!(json(Codes::of(&[ProtocolVersion::TLSv1_3])), "[772]");
+        for number in 0..=u16::MAX {
+            let (suite, version) = (CipherSuite(number), ProtocolVersion(number));
+            assert_eq!(json(Named(suite)), json(Text(suite)));
+            assert_eq!(json(Named(version)), json(Text(version)));
+        }
     }
 }

@@ -98,11 +98,66 @@ impl Writer<'_> {
         self.output.push(b'"');
     }
 
-    /// A key, which is such a word.
+    /// A key, which is such a word, with the comma before it. Its text is put together when the program is compiled, and stored at once.
     #[inline(always)]
-    fn write_name(&mut self, name: &'static str) {
-        self.write_word(name);
-        self.output.push(b':');
+    fn write_name(&mut self, name: &'static str, is_first: bool) {
+        /// All keys but those of counters are shorter.
+        const LONGEST: usize = 32;
+        debug_assert!(is_plain(name.as_bytes()), "{name}");
+        let (length, mut text) = (name.len(), [0; LONGEST + 4]);
+        if length > LONGEST {
+            if !is_first {
+                self.output.push(b',');
+            }
+            self.write_word(name);
+            self.output.push(b':');
+            return;
+        }
+        (text[0], text[1]) = (b',', b'"');
+        text[2..length + 2].copy_from_slice(name.as_bytes());
+        (text[length + 2], text[length + 3]) = (b'"', b':');
+        if is_first {
+            self.output.extend_from_slice(&text[1..length + 4]);
+        } else {
+            self.output.extend_from_slice(&text[..length + 4]);
+        }
+    }
+
+    /// Writes a number with at most six decimals, as durations and shares are, if it is one and neither large nor small: those are
+    /// written in other ways.
+    ///
+    /// Its digits are the shortest that mean this number, which is what `serde_json` writes: no two decimals of at most 15 digits
+    /// have the same binary fraction (DBL_DIG).
+    fn write_decimal(&mut self, number: f64) -> bool {
+        const UNIT: u64 = 1_000_000;
+        if !(1e-3..1e9).contains(&number) {
+            return false;
+        }
+        let millionths = (number * UNIT as f64 + 0.5) as u64;
+        if millionths as f64 / UNIT as f64 != number {
+            return false;
+        }
+        let mut text = *b"0000000000.000000";
+        let (mut whole, mut rest) = (millionths / UNIT, millionths % UNIT);
+        let mut end = text.len();
+        for digit in text[11..].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        while end > 12 && text[end - 1] == b'0' {
+            end -= 1; // but for one: `3.0`
+        }
+        let mut start = 10;
+        loop {
+            start -= 1;
+            text[start] = b'0' + (whole % 10) as u8;
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        self.output.extend_from_slice(&text[start..end]);
+        true
     }
 }
 
@@ -117,10 +172,34 @@ fn is_plain(text: &[u8]) -> bool {
         let all = |plain, byte: &u8| plain & is_plain_byte(*byte);
         bytes.iter().fold(true, all)
     };
-    match text.last_chunk() {
-        Some(last) => are_plain(last) && text.as_chunks().0.iter().all(are_plain),
-        None => text.iter().all(|byte| is_plain_byte(*byte)),
+    if let Some(last) = text.last_chunk() {
+        return are_plain(last) && text.as_chunks().0.iter().all(are_plain);
     }
+    // The first and the last bytes of a shorter one, which overlap.
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let [first, last] = [first, last].map(|bytes| u64::from_ne_bytes(*bytes));
+        return are_eight_plain(first) & are_eight_plain(last);
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let [first, last] = [first, last].map(|bytes| u64::from(u32::from_ne_bytes(*bytes)));
+        return are_eight_plain(first << 32 | last);
+    }
+    text.iter().all(|byte| is_plain_byte(*byte))
+}
+
+/// The same for eight bytes in a register.
+const fn are_eight_plain(bytes: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    // Bytes below a number of at most 0x80 get their highest bit by the subtraction. A borrow may set that of the byte above as well, but
+    // only where there is such a byte.
+    const fn below(bytes: u64, number: u64) -> u64 {
+        bytes.wrapping_sub(number * EACH) & !bytes
+    }
+    let (quote, backslash) = (b'"' as u64 * EACH, b'\\' as u64 * EACH);
+    let special = below(bytes ^ quote, 1) | below(bytes ^ backslash, 1) | below(bytes, b' ' as u64);
+    // 0x7f and all above have it after the addition, or before.
+    (special | bytes | bytes.wrapping_add(EACH)) & HIGH == 0
 }
 
 /// Writes a piece of a string.
@@ -150,12 +229,12 @@ fn write_escaped(output: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Takes what [`Display`] writes as pieces of a string.
+/// Takes what [`Display`] writes, as it is.
 struct Pieces<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Pieces<'_> {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        write_escaped(self.0, piece);
+        self.0.extend_from_slice(piece.as_bytes());
         Ok(())
     }
 }
@@ -183,7 +262,14 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
     numbers! {
         serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64) serialize_i128(i128)
         serialize_u8(u8) serialize_u32(u32) serialize_u64(u64) serialize_u128(u128)
-        serialize_f32(f32) serialize_f64(f64)
+        serialize_f32(f32)
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<(), Error> {
+        if self.write_decimal(number) {
+            return Ok(());
+        }
+        self.write_number(&number)
     }
 
     fn serialize_u16(self, number: u16) -> Result<(), Error> {
@@ -208,7 +294,12 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Error> {
         self.output.push(b'"');
+        let start = self.output.len();
         write!(Pieces(self.output), "{value}").map_err(Error::custom)?;
+        if !is_plain(&self.output[start..]) {
+            let text = self.output.split_off(start);
+            write_escaped(self.output, &String::from_utf8_lossy(&text));
+        }
         self.output.push(b'"');
         Ok(())
     }
@@ -267,7 +358,7 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
         value: &T,
     ) -> Result<(), Error> {
         self.output.push(b'{');
-        self.write_name(variant);
+        self.write_name(variant, true);
         value.serialize(&mut *self)?;
         self.output.push(b'}');
         Ok(())
@@ -293,7 +384,7 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
         _: usize,
     ) -> Result<Elements<'a, 'b>, Error> {
         self.output.push(b'{');
-        self.write_name(variant);
+        self.write_name(variant, true);
         Ok(Elements::open(self, b'[', b"]}"))
     }
 
@@ -313,7 +404,7 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
         _: usize,
     ) -> Result<Elements<'a, 'b>, Error> {
         self.output.push(b'{');
-        self.write_name(variant);
+        self.write_name(variant, true);
         Ok(Elements::open(self, b'{', b"}}"))
     }
 }
@@ -354,8 +445,8 @@ impl<'a, 'b> Elements<'a, 'b> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        self.separate();
-        self.writer.write_name(name);
+        let is_first = std::mem::replace(&mut self.is_empty, false);
+        self.writer.write_name(name, is_first);
         value.serialize(&mut *self.writer)
     }
 
@@ -492,6 +583,79 @@ mod tests {
         written(&[0_u16, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, u16::MAX]);
         written(&(i64::MIN, u64::MAX, i128::MAX, 1e300, f64::NAN));
         written(&BTreeMap::from([("a\"", Some(1)), ("b", None)]));
+    }
+
+    #[test]
+    fn decimals_are_those_of_serde_json() {
+        for millionths in (0..3_000_000).step_by(7).chain([999, 1_000, 1_001]) {
+            written(&(f64::from(millionths) / 1e6));
+        }
+        for nanoseconds in (0..54).map(|shift| 9_007_199_254_740_991_u64 >> shift) {
+            for nanoseconds in [nanoseconds, nanoseconds / 1_000 * 1_000, nanoseconds ^ 1] {
+                written(&(nanoseconds as f64 / 1e6));
+                written(&-(nanoseconds as f64 / 1e6));
+            }
+        }
+        let mut bits = 0x1234_5678_9abc_def0_u64;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            written(&f64::from_bits(bits));
+            // Of the numbers that may be decimals, too.
+            let number = (bits >> 11) as f64 / 9e6;
+            written(&number);
+            written(&((number * 1e4).round() / 1e4));
+        }
+        for number in [
+            0.0,
+            -0.0,
+            1e-3,
+            1.0,
+            0.1 + 0.2,
+            999_999_999.999_999,
+            1e9,
+            1e15,
+            1e16,
+        ] {
+            written(&number);
+        }
+    }
+
+    #[test]
+    fn long_keys_are_written_as_by_serde_json() {
+        #[derive(Serialize)]
+        struct Long {
+            this_key_has_thirty_two_letters_: u8,
+            this_key_has_thirty_three_letters: u8,
+            this_key_is_longer_than_any_key_of_a_line_may_be: u8,
+        }
+        written(&Long {
+            this_key_has_thirty_two_letters_: 1,
+            this_key_has_thirty_three_letters: 2,
+            this_key_is_longer_than_any_key_of_a_line_may_be: 3,
+        });
+    }
+
+    #[test]
+    fn what_is_displayed_is_escaped_wherever_its_pieces_end() {
+        struct Displayed(Vec<&'static str>);
+        impl Display for Displayed {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|piece| f.write_str(piece))
+            }
+        }
+        impl Serialize for Displayed {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        for pieces in [
+            vec!["a", "b\"c", "\n"],
+            vec![],
+            vec!["\u{202e}", "a\u{1b}"],
+            vec!["é", "例"],
+        ] {
+            written(&Displayed(pieces));
+        }
     }
 
     #[test]
