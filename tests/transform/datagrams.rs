@@ -34,9 +34,9 @@ const CHANGES: &[Change] = &[
         apply: |capture, _| copy_all(capture, 1_000),
     },
     Change {
-        name: "mirrored-10ms-later",
+        name: "mirrored-3ms-later",
         harm: Harm::None,
-        apply: |capture, _| copy_all(capture, 10_000),
+        apply: |capture, _| copy_all(capture, 3_000),
     },
     Change {
         name: "first-copied-late",

@@ -24,6 +24,7 @@ use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::transcript::{CloseSeen, DatagramSeen, QuicFacts, Transcript};
 use crate::time::Timestamp;
+use crate::transport::quic::QuicVersion;
 
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
@@ -616,7 +617,7 @@ fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Co
 ///
 /// Nothing in the capture says that a client gives up here: it just sends no more. Nor does its first packet say which other versions it has: clients
 /// that begin with version 2, a draft or a reserved version go on with version 1. So its silence counts only where it is known to be
-/// complete: some programs keep the first packets of each connection only.
+/// complete, as some programs keep the first packets of each connection only, or if the hello names all versions of the client.
 fn without_common_version(
     quic: &QuicFacts,
     evidence: &QuicEvidence<'_>,
@@ -637,7 +638,15 @@ fn without_common_version(
     let mut own = evidence.seen.iter().filter(|seen| !seen.shape.is_repeated);
     let later = own.any(is_later);
     let waited = evidence.transcript.observed_until()?.checked_since(at)?;
-    if later || waited < QUIET || end != End::Silence {
+    // A list that fills all places may have been longer.
+    let is_whole = versions.contains(&QuicVersion::NEGOTIATION);
+    let hello = evidence.transcript.client_hello();
+    let offered = hello.and_then(|hello| hello.quic_versions.as_deref());
+    let has_none =
+        |offered: &[u32]| !versions.iter().any(|version| offered.contains(&version.0));
+    let cannot_go_on = is_whole && offered.is_some_and(has_none);
+    let may_wait = matches!(end, End::Silence | End::CaptureEnd);
+    if later || waited < QUIET || !may_wait || !(end == End::Silence || cannot_go_on) {
         return Some(Conclusion::unknown(UnknownBecause::CaptureEnd));
     }
     let failure = cause::no_quic_version(quic.first_version, &versions);
@@ -1125,8 +1134,22 @@ mod tests {
             refused.verdict_with(End::Silence, &[]),
             "failure observed: protocol_mismatch by client"
         );
-        // A file may lack the packet in which the client begins again.
+        // A file may lack the packet in which the client begins again, unless that has no other version.
         assert_eq!(refused.verdict(), "unknown observed");
+        let having = |versions: &[u32]| {
+            let hello = connection().client_hello(|hello| {
+                hello.quic_versions = Some(versions.to_vec());
+            });
+            let refused = begun(hello).quic(SERVER, |at| QuicSeen::VersionNegotiation {
+                versions: [QuicVersion::V2, QuicVersion(0), QuicVersion(0), QuicVersion(0)],
+                at,
+            });
+            refused.then_nothing(2_000).verdict()
+        };
+        let expected = "failure observed: protocol_mismatch by client";
+        assert_eq!(having(&[QuicVersion::V1.0]), expected);
+        let both = [QuicVersion::V1.0, QuicVersion::V2.0];
+        assert_eq!(having(&both), "unknown observed");
         // Somebody else sent the list if the server speaks the version.
         let forged = USED.iter().fold(negotiated(begun(full())), |script, sent| {
             datagram(script, *sent, false)
