@@ -619,7 +619,10 @@ impl Connection {
             match packet {
                 Packet::Long(packet) if packet.packet_type == PacketType::Initial => {
                     shape.initials += 1;
-                    self.take_initial(sender, &packet, at, guesses, recipient);
+                    // The copy of one from before a Retry would be taken for what the client sends after it.
+                    if !shape.is_repeated {
+                        self.take_initial(sender, &packet, at, guesses, recipient);
+                    }
                 }
                 Packet::Long(packet) => self.take_long(sender, &packet, at, &mut shape, recipient),
                 Packet::Retry {
@@ -627,21 +630,23 @@ impl Connection {
                     destination,
                     source,
                     bytes,
-                } if index == 0 => {
+                } if index == 0 && !shape.is_repeated => {
                     self.take_retry(sender, version, [destination, source], bytes, at, recipient);
                 }
                 Packet::VersionNegotiation {
                     destination,
                     source,
                     versions,
-                } if index == 0 => {
+                } if index == 0 && !shape.is_repeated => {
                     self.take_negotiation(sender, [destination, source], versions, at, recipient);
                 }
                 Packet::UnknownVersion { version, .. }
                     if index == 0 && sender == self.client && !self.is_readable =>
                 {
                     shape.initials += 1;
-                    self.tell(sender, QuicSeen::Initial { version, at }, recipient);
+                    if !shape.is_repeated {
+                        self.tell(sender, QuicSeen::Initial { version, at }, recipient);
+                    }
                 }
                 // Some stacks fill a datagram with zeros behind its packets.
                 Packet::Short { bytes }
@@ -759,6 +764,9 @@ impl Connection {
                 shape.handshakes += 1;
                 shape.handshake_length = shape.handshake_length.saturating_add(length);
                 self.note_id(sender, packet.source);
+                if shape.is_repeated {
+                    return;
+                }
                 self.take_sealed(
                     sender,
                     Level::Handshake,
@@ -965,6 +973,9 @@ impl Connection {
         shape.is_id_known = !id.is_empty() && ids.iter().any(|known| known.as_slice() == id);
         if !id.is_empty() {
             shape.short_id = (digest(id) as u32).max(1);
+        }
+        if shape.is_repeated {
+            return;
         }
         self.take_sealed(
             sender,

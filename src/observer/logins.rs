@@ -265,7 +265,12 @@ impl Logins {
         match found {
             Found::Continued(place) => Some(place),
             Found::Resumed(place) => {
-                self.radius.get_mut(place)?.exchange.note_missing();
+                let exchange = &mut self.radius.get_mut(place)?.exchange;
+                // A copy of a request so old that its State is forgotten.
+                if exchange.is_behind(eap.identifier) {
+                    return None;
+                }
+                exchange.note_missing();
                 Some(place)
             }
             Found::Repeated(place) => {

@@ -70,6 +70,8 @@ pub struct ClientHello {
     pub encrypted_client_hello: bool,
     /// Whether the client offers to authenticate after the handshake.
     pub post_handshake_auth: bool,
+    /// Over QUIC: all versions of QUIC that the client has, if it says so in `version_information` (RFC 9368 §3).
+    pub quic_versions: Option<Vec<u32>>,
     /// Values that a list had beyond [`MAX_LISTED`], in all lists together.
     pub values_omitted: u32,
     /// The first and last byte of the first ALPN value, for JA4.
@@ -256,6 +258,7 @@ impl ClientHello {
             + of_optional(&self.key_share_groups)
             + of_optional(&self.signature_algorithms)
             + self.point_formats.capacity()
+            + of_optional(&self.quic_versions)
     }
 
     /// Reads an SSLv2 CLIENT-HELLO that offers SSL 3.0 or later (RFC 5246 §E.2), without its two length bytes.
@@ -395,10 +398,40 @@ impl ClientHello {
             ExtensionType::EarlyData => self.early_data = true,
             ExtensionType::EncryptedClientHello => self.encrypted_client_hello = true,
             ExtensionType::PostHandshakeAuth => self.post_handshake_auth = true,
+            ExtensionType::QuicTransportParameters => self.quic_versions = quic_versions(data),
             _ => {}
         }
         Ok(())
     }
+}
+
+/// The available versions in the `version_information` of QUIC's transport parameters: each has a number and a length of 1 to 8 bytes (RFC
+/// 9000 §18), and the chosen version comes before the others.
+fn quic_versions(parameters: &[u8]) -> Option<Vec<u32>> {
+    const VERSION_INFORMATION: u64 = 0x11;
+    let mut reader = Reader::new(parameters);
+    loop {
+        let id = quic_number(&mut reader)?;
+        let length = quic_number(&mut reader)?;
+        let value = reader.take(usize::try_from(length).ok()?).ok()?;
+        if id == VERSION_INFORMATION {
+            let (_chosen, available) = value.split_first_chunk::<4>()?;
+            let (available, rest) = available.as_chunks();
+            let is_whole = rest.is_empty() && available.len() <= MAX_LISTED;
+            return is_whole.then(|| available.iter().copied().map(u32::from_be_bytes).collect());
+        }
+    }
+}
+
+/// A number of QUIC, whose first two bits say how long it is (RFC 9000 §16).
+fn quic_number(reader: &mut Reader<'_>) -> Option<u64> {
+    let first = reader.u8().ok()?;
+    let rest = reader.take((1 << (first >> 6)) - 1).ok()?;
+    let first = u64::from(first & 0x3f);
+    Some(
+        rest.iter()
+            .fold(first, |number, byte| number << 8 | u64::from(*byte)),
+    )
 }
 
 /// Reads the body of a ClientHello message of DTLS as if it had no cookie.
@@ -485,6 +518,19 @@ mod tests {
         ]
         .concat();
         [&fixed[..], &length, &extensions].concat()
+    }
+
+    #[test]
+    fn the_versions_of_a_quic_client_are_read_from_its_parameters() {
+        let parameters = [
+            &[0x40, 0x0f, 1, 7, 0x11, 12][..],
+            &[0x6b, 0x33, 0x43, 0xcf, 0x6b, 0x33, 0x43, 0xcf, 0, 0, 0, 1],
+        ]
+        .concat();
+        assert_eq!(quic_versions(&parameters), Some(vec![0x6b33_43cf, 1]));
+        for length in 0..parameters.len() {
+            assert_eq!(quic_versions(&parameters[..length]), None, "{length}");
+        }
     }
 
     #[test]

@@ -231,7 +231,14 @@ pub(super) fn may_answer_missing(transcript: &Transcript, alert: &AlertSeen) -> 
     // Java clients send handshake_failure when the server closes (8 of 8 in the labs).
     let may_answer_close =
         |description| side == Side::Client && description == AlertDescription::HandshakeFailure;
-    let is_reaction = |description| is_about_form(description) || may_answer_close(description);
+    // GnuTLS sends internal_error when its socket reports a closed port.
+    let may_answer_icmp = |description| {
+        let is_of_client = side == Side::Client && transcript.is_dtls();
+        is_of_client && !peer.is_in_view && description == AlertDescription::InternalError
+    };
+    let is_reaction = |description| {
+        is_about_form(description) || may_answer_close(description) || may_answer_icmp(description)
+    };
     is_missing && alert.description().is_some_and(is_reaction)
 }
 

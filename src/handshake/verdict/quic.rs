@@ -24,6 +24,7 @@ use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::transcript::{CloseSeen, DatagramSeen, QuicFacts, Transcript};
 use crate::time::Timestamp;
+use crate::transport::quic::QuicVersion;
 
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
@@ -614,9 +615,9 @@ fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Co
 
 /// The verdict on a client that got to know which versions the server supports, and tried none of them.
 ///
-/// Nothing in the capture says that a client gives up here: it just sends no more. So its silence counts if it is known to be complete, or if the
-/// client is known to have no other version: one that begins with a reserved version does so to learn what the server supports, and has
-/// one of those in reserve (RFC 9000 §15).
+/// Nothing in the capture says that a client gives up here: it just sends no more. Nor does its first packet say which other versions it has: clients
+/// that begin with version 2, a draft or a reserved version go on with version 1. So its silence counts only where it is known to be
+/// complete, as some programs keep the first packets of each connection only, or if the hello names all versions of the client.
 fn without_common_version(
     quic: &QuicFacts,
     evidence: &QuicEvidence<'_>,
@@ -633,12 +634,19 @@ fn without_common_version(
     if quic.has_tried_again || is_forged {
         return None;
     }
-    let later = quic.last_of(Side::Client).is_some_and(|last| last > at);
+    let is_later = |seen: &DatagramSeen| seen.side == Side::Client && seen.time > at;
+    let mut own = evidence.seen.iter().filter(|seen| !seen.shape.is_repeated);
+    let later = own.any(is_later);
     let waited = evidence.transcript.observed_until()?.checked_since(at)?;
-    let may_have_others = quic.first_version.is_reserved();
-    let is_complete = end == End::Silence || !may_have_others;
-    let may_wait = !matches!(end, End::Replaced | End::PacketsDropped | End::Evicted);
-    if later || waited < QUIET || !is_complete || !may_wait {
+    // A list that fills all places may have been longer.
+    let is_whole = versions.contains(&QuicVersion::NEGOTIATION);
+    let hello = evidence.transcript.client_hello();
+    let offered = hello.and_then(|hello| hello.quic_versions.as_deref());
+    let has_none =
+        |offered: &[u32]| !versions.iter().any(|version| offered.contains(&version.0));
+    let cannot_go_on = is_whole && offered.is_some_and(has_none);
+    let may_wait = matches!(end, End::Silence | End::CaptureEnd);
+    if later || waited < QUIET || !may_wait || !(end == End::Silence || cannot_go_on) {
         return Some(Conclusion::unknown(UnknownBecause::CaptureEnd));
     }
     let failure = cause::no_quic_version(quic.first_version, &versions);
@@ -1140,11 +1148,27 @@ mod tests {
                 at,
             })
         };
-        let refused = negotiated(begun(connection()));
+        let refused = negotiated(begun(connection())).then_nothing(2_000);
         assert_eq!(
-            refused.then_nothing(2_000).verdict(),
+            refused.verdict_with(End::Silence, &[]),
             "failure observed: protocol_mismatch by client"
         );
+        // A file may lack the packet in which the client begins again, unless that has no other version.
+        assert_eq!(refused.verdict(), "unknown observed");
+        let having = |versions: &[u32]| {
+            let hello = connection().client_hello(|hello| {
+                hello.quic_versions = Some(versions.to_vec());
+            });
+            let refused = begun(hello).quic(SERVER, |at| QuicSeen::VersionNegotiation {
+                versions: [QuicVersion::V2, QuicVersion(0), QuicVersion(0), QuicVersion(0)],
+                at,
+            });
+            refused.then_nothing(2_000).verdict()
+        };
+        let expected = "failure observed: protocol_mismatch by client";
+        assert_eq!(having(&[QuicVersion::V1.0]), expected);
+        let both = [QuicVersion::V1.0, QuicVersion::V2.0];
+        assert_eq!(having(&both), "unknown observed");
         // Somebody else sent the list if the server speaks the version.
         let forged = USED.iter().fold(negotiated(begun(full())), |script, sent| {
             datagram(script, *sent, false)

@@ -63,7 +63,7 @@ pub(super) fn given_up(transcript: &Transcript) -> Option<Conclusion> {
     let has_given_up = transcript
         .alerts()
         .iter()
-        .any(|alert| alert.sender == client && !alert.is_encrypted() && alert.at.time >= seen.time);
+        .any(|alert| alert.sender == client && !alert.is_encrypted());
     let is_answered = transcript.peer(Side::Server).has_answered;
     (has_given_up && !is_answered)
         .then(|| Conclusion::failed(cause::undelivered(transcript, Side::Client, seen)))

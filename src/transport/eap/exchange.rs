@@ -68,6 +68,9 @@ struct OpenFlight {
 /// servers to accept no more than 64 KiB.
 const MAX_FLIGHT: u32 = 1 << 20;
 
+/// How far the identifier of a late copy may be behind that of the last request: a login begins at any number, and takes a few dozen.
+const FAR_BEHIND: u8 = 32;
+
 /// A gap whose length is not known. The next bytes begin a record.
 const UNKNOWN_LENGTH: u32 = 1;
 
@@ -88,6 +91,14 @@ impl EapExchange {
     #[must_use]
     pub fn is_answered(&self) -> bool {
         self.request.is_none_or(|request| request.is_answered)
+    }
+
+    /// Whether the identifier is that of a request not long before the last one: servers count up, so the packet is a copy that comes
+    /// late.
+    #[must_use]
+    pub fn is_behind(&self, identifier: u8) -> bool {
+        self.request
+            .is_some_and(|last| (1..=FAR_BEHIND).contains(&last.identifier.wrapping_sub(identifier)))
     }
 
     /// Takes a request or a response. Repeated ones are no news.

@@ -85,7 +85,7 @@ pub struct Conversation<T> {
 }
 
 /// Requests of a login whose repetitions are recognised: mirrored ports and slow answers bring them a little late.
-const RECENT: usize = 4;
+const RECENT: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct RequestKey {
