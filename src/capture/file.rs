@@ -508,7 +508,10 @@ mod tests {
         let capture = directory.write("a.pcap", &LITTLE.pcap(PCAP_MICROSECONDS, 1));
         let first = directory.write("a.keys", b"CLIENT_RANDOM 00 11");
         let mut problems = Vec::new();
-        assert_eq!(captures(directory.path(), &mut problems), [capture.clone()]);
+        assert_eq!(
+            captures(directory.path(), &mut problems),
+            std::slice::from_ref(&capture)
+        );
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
         };
