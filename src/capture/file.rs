@@ -169,7 +169,7 @@ fn describe(head: &[u8]) -> String {
     format!("is not a capture file (starts with 0x{start})")
 }
 
-/// What [`describe`] says of text.
+/// What [`describe`] returns for text.
 const TEXT: &str = "looks like text, not a capture";
 
 /// Bytes that look like text by chance if they are fewer.
