@@ -169,7 +169,7 @@ fn describe(head: &[u8]) -> String {
     format!("is not a capture file (starts with 0x{start})")
 }
 
-/// What [`describe`] says of text.
+/// What [`describe`] returns for text.
 const TEXT: &str = "looks like text, not a capture";
 
 /// Bytes that look like text by chance if they are fewer.
@@ -508,7 +508,10 @@ mod tests {
         let capture = directory.write("a.pcap", &LITTLE.pcap(PCAP_MICROSECONDS, 1));
         let first = directory.write("a.keys", b"CLIENT_RANDOM 00 11");
         let mut problems = Vec::new();
-        assert_eq!(captures(directory.path(), &mut problems), [capture.clone()]);
+        assert_eq!(
+            captures(directory.path(), &mut problems),
+            std::slice::from_ref(&capture)
+        );
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
         };

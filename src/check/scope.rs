@@ -139,9 +139,11 @@ mod tests {
         for scope in [&users, &stations] {
             assert!(!scope.is_everything() && !scope.contains(&event));
         }
-        let mut eap = crate::event::EapFacts::default();
-        eap.user_name = Some("alice@example.org".to_owned());
-        eap.calling_station_id = Some("02-00-5E-10-00-01".to_owned());
+        let eap = crate::event::EapFacts {
+            user_name: Some("alice@example.org".to_owned()),
+            calling_station_id: Some("02-00-5E-10-00-01".to_owned()),
+            ..Default::default()
+        };
         event.eap = Some(Box::new(eap));
         assert!(users.contains(&event) && stations.contains(&event));
     }

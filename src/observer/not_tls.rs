@@ -84,7 +84,7 @@ impl PlainConnection {
     }
 
     /// The same, captured from `source`.
-    pub(super) fn from_source(self, source: Option<&Arc<str>>) -> Self {
+    pub(super) fn with_source(self, source: Option<&Arc<str>>) -> Self {
         Self {
             source: source.cloned(),
             ..self

@@ -492,7 +492,7 @@ impl Shard {
             if let Some(flow) = self.flows.get_mut(index) {
                 let source = flow.place().and_then(|id| self.sources.get(id));
                 let refused = PlainConnection::refused(flow, &key);
-                let refused = refused.map(|plain| plain.from_source(source));
+                let refused = refused.map(|plain| plain.with_source(source));
                 output.plain.extend(refused);
             }
         }
@@ -1137,7 +1137,7 @@ impl Shard {
             if let Some(plain) = PlainConnection::ended(&mut flow, &key) {
                 self.reported += size_of::<PlainConnection>();
                 let source = flow.place().and_then(|id| self.sources.get(id));
-                output.plain.push_back(plain.from_source(source));
+                output.plain.push_back(plain.with_source(source));
             }
             take_retained(&mut flow, &mut self.account);
             release_conversation(&mut flow, &mut self.account);

@@ -438,9 +438,11 @@ mod tests {
             selection.selects(event)
         };
         assert!(!selects(&event, Some("*"), None) && !selects(&event, None, Some("*")));
-        let mut eap = crate::event::EapFacts::default();
-        eap.user_name = Some("alice@example.org".to_owned());
-        eap.calling_station_id = Some("02-00-5E-10-00-01".to_owned());
+        let eap = crate::event::EapFacts {
+            user_name: Some("alice@example.org".to_owned()),
+            calling_station_id: Some("02-00-5E-10-00-01".to_owned()),
+            ..Default::default()
+        };
         event.eap = Some(Box::new(eap));
         assert!(selects(&event, Some("*@EXAMPLE.org"), None));
         assert!(!selects(&event, Some("bob*"), None));

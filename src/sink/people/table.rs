@@ -497,7 +497,7 @@ impl Layout {
     /// The row of a connection without TLS; whether its notes were cut.
     fn write_plain_row(&self, line: &mut String, event: &NotTls, style: Style) -> bool {
         let source = event.source.as_deref();
-        let source = source.map_or("-".into(), |source| self.source(source));
+        let source = source.map_or(Cow::Borrowed("-"), |source| self.source(source));
         self.push_time(line, event.time);
         self.push(line, &source, self.source);
         self.push(line, &self.client(event.client), self.client);

@@ -187,9 +187,11 @@ mod tests {
             selector.selects(event)
         };
         assert!(!selects(&event, "02:00:00:10:00:01") && !selects(&event, "alice"));
-        let mut eap = crate::event::EapFacts::default();
-        eap.user_name = Some("alice".to_owned());
-        eap.calling_station_id = Some("02-00-00-10-00-01".to_owned());
+        let eap = crate::event::EapFacts {
+            user_name: Some("alice".to_owned()),
+            calling_station_id: Some("02-00-00-10-00-01".to_owned()),
+            ..Default::default()
+        };
         event.eap = Some(Box::new(eap));
         for text in [
             "02:00:00:10:00:01",
