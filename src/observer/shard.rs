@@ -126,11 +126,19 @@ impl ShardSet {
         &mut self.shards[usize::from(place)]
     }
 
-    /// Reads what a packet of a flow will look at.
+    /// Reads what packets of flows will look at, once for packets of one flow in a row.
     #[inline]
-    pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
-        let flows = &self.shards[usize::from(flow.shard)].flows;
-        flows.approach(flow.sought)
+    pub(super) fn approach(&self, flows: &[SoughtFlow]) -> u64 {
+        let mut latest = SoughtFlow::NONE.hash;
+        let mut sum = 0_u64;
+        for flow in flows {
+            if flow.hash != latest {
+                latest = flow.hash;
+                let flows = &self.shards[usize::from(flow.shard)].flows;
+                sum = sum.wrapping_add(flows.approach(flow.sought));
+            }
+        }
+        sum
     }
 
     /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do.
