@@ -8,8 +8,8 @@ use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
-    HandshakeType, MAX_FRAGMENT, Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader,
-    ServerHello, detect,
+    HandshakeType, MAX_FRAGMENT, Message, Piece, ProtocolVersion, ReadError, RecordHeader,
+    RecordReader, ServerHello, detect,
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
