@@ -130,10 +130,10 @@ impl Decryption {
         if !is_encrypted && !recipient.is_tls13() {
             return KeyState::None;
         }
+        if self.has_no_keys() {
+            return KeyState::None;
+        }
         if self.unsealing.is_none() {
-            if self.waiting.is_empty() && !self.may_have_key() {
-                return KeyState::None; // as in a run without keys
-            }
             self.begin(recipient.hellos());
         }
         self.catch_up(recipient);
@@ -308,6 +308,12 @@ impl Decryption {
             }
             Err(_) => self.key_use = Some(KeyUse::Unsupported),
         }
+    }
+
+    /// Whether nothing is opened, nor will be: as in a run without keys.
+    #[inline]
+    pub(super) fn has_no_keys(&self) -> bool {
+        self.unsealing.is_none() && self.waiting.is_empty() && !self.may_have_key()
     }
 
     fn may_have_key(&self) -> bool {

@@ -8,8 +8,8 @@ use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
-    HandshakeType, Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader,
-    ServerHello, detect,
+    HandshakeType, MAX_FRAGMENT, Message, Piece, ProtocolVersion, ReadError, RecordHeader,
+    RecordReader, ServerHello, detect,
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
@@ -309,8 +309,21 @@ impl TlsRecords {
         recipient: &mut impl Recipient,
     ) {
         let stream = &mut self.streams[sender];
+        let has_no_keys = self.decryption.has_no_keys();
         while !input.is_empty() {
             if stream.records.is_at_boundary() {
+                // Most records: of them only the length counts.
+                if has_no_keys && let Some((length, rest)) = whole_data_record(input) {
+                    input = rest;
+                    let end = stream.newest(arrival.ending_before(input.len() as u32));
+                    let unit = SealedUnit {
+                        content_type: ContentType::ApplicationData,
+                        length,
+                        has_key: false,
+                    };
+                    recipient.take_sealed(sender, unit, arrival, end);
+                    continue;
+                }
                 stream.record_start = Some(arrival);
             }
             match stream.records.next_piece(&mut input) {
@@ -511,6 +524,18 @@ fn begins_record(bytes: &[u8]) -> bool {
         .get(HEADER_LENGTH + usize::from(header.length)..)
         .unwrap_or_default();
     header.length > 0 && !matches!(RecordHeader::read(next), Err(ReadError::Invalid(_)))
+}
+
+/// The length of the record of application data with which `input` begins, and what follows it, if all of it is there.
+#[inline]
+fn whole_data_record(input: &[u8]) -> Option<(u16, &[u8])> {
+    let (header, rest) = input.split_first_chunk::<HEADER_LENGTH>()?;
+    let [content_type, major, _, high, low] = *header;
+    let length = u16::from_be_bytes([high, low]);
+    let is_data =
+        content_type == ContentType::ApplicationData.0 && major == 3 && length <= MAX_FRAGMENT;
+    let rest = rest.get(usize::from(length)..)?;
+    is_data.then_some((length, rest))
 }
 
 /// Whether `bytes` begin with an SSLv2 SERVER-HELLO, from a server that supports nothing newer.

@@ -16,9 +16,7 @@ use crate::tls::AlertLevel;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
-use super::progress::{
-    HandshakeProgress, Standing, may_change_progress, may_end_change_progress,
-};
+use super::progress::{HandshakeProgress, Standing, may_change_progress, may_end_change_progress};
 use super::transcript::{EapEnd, Transcript, Unanswered};
 
 /// The handshake on one connection.
@@ -71,7 +69,8 @@ impl Recipient for ProgressRecorder<'_> {
             let content = Content::Unknown;
             return self.take(sender, Seen::SealedEnd { unit, content, end });
         }
-        self.transcript.take_sealed_end(sender, unit, Content::Unknown, end);
+        self.transcript
+            .take_sealed_end(sender, unit, Content::Unknown, end);
         if may_end_change_progress(unit) {
             self.standing.update(self.transcript);
         }
@@ -474,8 +473,10 @@ mod tests {
                 true => Direction::Forward,
                 false => Direction::Reverse,
             };
-            let time = |milliseconds: usize| Timestamp::from_nanoseconds(1_000_000 * milliseconds as i64);
-            let [start, end] = [2, 3].map(|part| Arrival::new(time(2 * index + part), index as u64));
+            let time =
+                |milliseconds: usize| Timestamp::from_nanoseconds(1_000_000 * milliseconds as i64);
+            let [start, end] =
+                [2, 3].map(|part| Arrival::new(time(2 * index + part), index as u64));
             let recorder = ProgressRecorder {
                 transcript: &mut script.transcript,
                 standing: &mut standing,

@@ -162,7 +162,7 @@ impl Flows {
     /// Of a connection that has settled such a segment can say nothing else: no verdict depends on it any more, neither do the
     /// numbers of its segments, and it is not the first of its direction.
     #[inline]
-    pub(super) fn passes_by(
+    pub(super) fn pass_by(
         &mut self,
         sought: Sought,
         segment: &UsualSegment,

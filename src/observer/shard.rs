@@ -127,27 +127,33 @@ impl ShardSet {
         &mut self.shards[usize::from(place)]
     }
 
-    /// Reads what a packet of a flow will look at.
+    /// Reads what packets of flows will look at, once for packets of one flow in a row.
     #[inline]
-    pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
-        let flows = &self.shards[usize::from(flow.shard)].flows;
-        flows.approach(flow.sought)
+    pub(super) fn approach(&self, flows: &[SoughtFlow]) -> u64 {
+        let mut latest = SoughtFlow::NONE.hash;
+        let mut sum = 0_u64;
+        for flow in flows {
+            if flow.hash != latest {
+                latest = flow.hash;
+                let flows = &self.shards[usize::from(flow.shard)].flows;
+                sum = sum.wrapping_add(flows.approach(flow.sought));
+            }
+        }
+        sum
     }
 
-    /// Takes a segment of a flow if one look at the flow is enough: the segment says nothing but that the flow is alive, or goes on in
-    /// an open handshake where it has come to. Most do. False, with nothing taken, if there may be more to it.
+    /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do.
     #[inline]
-    pub(super) fn take_at_once(
+    pub(super) fn pass_by(
         &mut self,
         flow: &SoughtFlow,
         segment: &UsualSegment,
         record: &PacketRecord,
         packets: &Packets<'_>,
-        output: &mut ShardOutput<'_>,
-    ) -> bool {
+    ) -> Passage {
         let shard = &mut self.shards[usize::from(flow.shard)];
         if !segment.is_amid_connection() {
-            return false;
+            return Passage::Unclear;
         }
         let (flows, now) = (&mut shard.flows, record.timestamp);
         let sought = match flow.sought {
@@ -155,16 +161,25 @@ impl ShardSet {
             Sought::NOTHING => flows.seek(flow.hash),
             sought => sought,
         };
-        match flows.passes_by(sought, segment, packets.bytes(record), now) {
-            Passage::Over => {
-                (shard.now, shard.last_packet) = (now, record.number);
-                true
-            }
-            Passage::ToHandshake(index) => {
-                shard.continues(index, segment, record, packets, output)
-            }
-            Passage::Unclear => false,
+        let passage = flows.pass_by(sought, segment, packets.bytes(record), now);
+        if passage == Passage::Over {
+            (shard.now, shard.last_packet) = (now, record.number);
         }
+        passage
+    }
+
+    /// Takes a segment of a flow, which has an open handshake and lies at this index, if it goes on where the handshake has come to, as
+    /// most do. False, with nothing taken, if there may be more to it.
+    pub(super) fn continues(
+        &mut self,
+        (flow, index): (&SoughtFlow, FlowIndex),
+        segment: &UsualSegment,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let shard = &mut self.shards[usize::from(flow.shard)];
+        shard.continues(index, segment, record, packets, output)
     }
 
     /// Takes a packet of a flow; `key` says which flow, and whether the packet goes from the lower to the higher endpoint.

@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use super::Config;
 use super::account::SharedRoom;
 use super::datagrams::DatagramPacket;
+use super::flows::Passage;
 use super::lan_logins::EapolPacket;
 use super::losses::Losses;
 use super::not_tls::PlainConnection;
@@ -111,17 +112,16 @@ impl Worker {
     /// look-up waits for the result of another.
     fn seek_flows(&self, steps: &[WorkerStep], plan: &Plan, sought: &mut [SoughtFlow]) {
         // Packets come in trains: most have the same flow as the one before.
-        let mut latest: Option<(&FlowKey, SoughtFlow)> = None;
+        let (mut before, mut flow): (Option<&FlowKey>, _) = (None, SoughtFlow::NONE);
         for (step, sought) in steps.iter().zip(&mut *sought) {
             *sought = match &step.action {
-                Action::UsualSegment { segment, .. } => match latest {
-                    Some((key, flow)) if *key == segment.key => flow,
-                    _ => {
-                        let flow = self.shards.seek(&segment.key);
-                        latest = Some((&segment.key, flow));
-                        flow
+                Action::UsualSegment { segment, .. } => {
+                    if before != Some(&segment.key) {
+                        flow = self.shards.seek(&segment.key);
+                        before = Some(&segment.key);
                     }
-                },
+                    flow
+                }
                 Action::Segment { header, .. } => match plan.segment_header(*header) {
                     Some(header) => self.shards.seek(&header.flow_key().0),
                     None => SoughtFlow::NONE,
@@ -129,8 +129,7 @@ impl Worker {
                 _ => SoughtFlow::NONE,
             };
         }
-        let approached = sought.iter().map(|flow| self.shards.approach(flow));
-        black_box(approached.fold(0, u64::wrapping_add)); // read now, and not when it is needed
+        black_box(self.shards.approach(sought)); // read now, and not when it is needed
     }
 
     /// Takes steps whose flows were looked up.
@@ -157,18 +156,18 @@ impl Worker {
                         continue;
                     };
                     let shards = &mut self.shards;
-                    if shards.take_at_once(sought, segment, record, &packets, &mut output) {
-                        output.drain(step.number, made);
-                        continue; // as most do
+                    match shards.pass_by(sought, segment, record, &packets) {
+                        Passage::Over => continue, // as most are
+                        Passage::ToHandshake(at)
+                            if shards.continues(
+                                (sought, at),
+                                segment,
+                                record,
+                                &packets,
+                                &mut output,
+                            ) => {}
+                        _ => take_usual(shards, sought, segment, record, &packets, &mut output),
                     }
-                    take_usual(
-                        &mut self.shards,
-                        sought,
-                        segment,
-                        record,
-                        &packets,
-                        &mut output,
-                    );
                 }
                 Action::Tick(now) => self.shards.handle_timeout(*now, &mut output),
                 action => take_rare(&mut self.shards, sought, action, packets, plan, &mut output),

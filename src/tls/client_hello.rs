@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::codec::{ReadError, Reader};
+use super::codec::{ReadError, Reader, lossy_text};
 use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
 use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
@@ -464,7 +464,7 @@ fn server_name(reader: &mut Reader<'_>) -> Result<Option<String>, ReadError> {
         let name_type = list.u8()?;
         let name = list.vector_u16()?.rest();
         if name_type == 0 {
-            return Ok(Some(String::from_utf8_lossy(name).into_owned()));
+            return Ok(Some(lossy_text(name).into_owned()));
         }
     }
     Ok(None)

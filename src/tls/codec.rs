@@ -1,6 +1,15 @@
 //! A cursor over bytes that takes values off the front and never runs past the end.
 
+use std::borrow::Cow;
 use std::fmt;
+
+/// Bytes as text, as far as they are: names are nearly always ASCII, which takes no look at each character.
+pub(super) fn lossy_text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
 
 /// Why bytes cannot be read as what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::ExtensionType;
 use super::client_hello::MAX_LISTED;
-use super::codec::{ReadError, Reader};
+use super::codec::{ReadError, Reader, lossy_text};
 
 /// Iterates over extensions in the order of the wire; ends at the first one that reaches past the end.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ pub(super) fn protocol_names(
         if count == 0 {
             offered.ends = name.first().copied().zip(name.last().copied());
         }
-        let text = String::from_utf8_lossy(name);
+        let text = lossy_text(name);
         match offered.names.get_mut(count) {
             Some(place) => {
                 place.clear();
