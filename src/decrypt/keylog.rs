@@ -257,14 +257,16 @@ impl KeyLog {
         let Some(label) = words.next() else {
             return;
         };
-        let Some(label) = Label::read(label) else {
-            let is_label = label.starts_with(b"#") || label.iter().all(is_label_byte);
-            let is_label = is_label && line.len() <= MAX_LINE;
-            self.counts.ignored += u64::from(is_label);
-            self.counts.malformed += u64::from(!is_label);
+        let known = Label::read(label);
+        let mut hex = || words.next().and_then(read_hex);
+        let Some(label) = known else {
+            let mut is_secret =
+                || label.iter().all(is_label_byte) && hex().is_some() && hex().is_some();
+            let may_be_ignored = line.len() <= MAX_LINE && (label.starts_with(b"#") || is_secret());
+            self.counts.ignored += u64::from(may_be_ignored);
+            self.counts.malformed += u64::from(!may_be_ignored);
             return;
         };
-        let mut hex = || words.next().and_then(read_hex);
         match (hex(), hex(), words.next()) {
             (Some(random), Some(secret), None) => self.insert(&random, label, &secret),
             _ => self.counts.malformed += 1,
@@ -431,13 +433,13 @@ mod tests {
         let text = format!(
             "# comment\n\nEXPORTER_SECRET {random} 00\nRSA 0011 2233\n\
              CLIENT_RANDOM {random}\nCLIENT_RANDOM {random} 0\nCLIENT_RANDOM {random} 0g\n\
-             CLIENT_RANDOM 00 00\nCLIENT_RANDOM {random} 00 00\n\u{1}\u{2}\n{}\n",
+             CLIENT_RANDOM 00 00\nCLIENT_RANDOM {random} 00 00\n\u{1}\u{2}\nno secret at all\n{}\n",
             "x".repeat(10_000)
         );
         let counts = log(&text).counts();
         assert_eq!(
             (counts.secrets, counts.ignored, counts.malformed),
-            (0, 3, 7)
+            (0, 3, 8)
         );
     }
 
