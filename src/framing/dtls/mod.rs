@@ -270,7 +270,8 @@ impl DtlsRecords {
                     recipient.take(sender, seen);
                 }
             }
-            (ContentType::ChangeCipherSpec, [1]) if !own.has_changed_cipher => {
+            // Cisco's early DTLS, version 0x0100, has a message sequence behind it.
+            (ContentType::ChangeCipherSpec, [1] | [1, _, _]) if !own.has_changed_cipher => {
                 own.has_changed_cipher = true;
                 let early = own.early_finished.take();
                 recipient.take(sender, Seen::ChangeCipherSpec { at: arrival });
@@ -855,6 +856,17 @@ mod tests {
         let finished = again.items();
         let count = finished.iter().filter(|item| item.contains("handshake"));
         assert_eq!(count.count(), 2);
+    }
+
+    #[test]
+    fn finished_comes_behind_the_change_of_ciphers_of_early_dtls_as_well() {
+        let early = |change: &[u8]| {
+            let peers = Peers::default().hellos(&[]).record(SERVER, 20, 0, change);
+            let items = peers.record(SERVER, 22, 1, &[0; 48]).items();
+            items.iter().any(|item| item.contains("handshake"))
+        };
+        assert!(early(&[1, 0, 3]) && early(&[1]));
+        assert!(!early(&[2]) && !early(&[1, 0]));
     }
 
     #[test]
