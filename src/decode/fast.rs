@@ -9,7 +9,7 @@ use crate::flow::{AddressBytes, FlowKey, IpProtocol};
 
 use super::cursor::Cursor;
 use super::ip::mapped;
-use super::tcp::FIXED_HEADER;
+use super::tcp::{self, FIXED_HEADER};
 use super::{
     Layers, PayloadRange, Segment, SeqNumber, TcpFlags, TcpHeader, TunnelPorts, UdpHeader,
     WindowScale, tunnel,
@@ -20,6 +20,8 @@ const VLAN_TAG: usize = 4;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
+/// The most that the shortest frame has room for behind the headers of Ethernet and IP: more cannot be [padding](tcp::is_padding).
+const MOST_IN_SHORTEST_FRAME: usize = 60 - ETHERNET_HEADER - IPV4_HEADER;
 
 /// A TCP segment of the usual kind: all that its headers say, in one cache line. It is made once, and handed on to the worker that has
 /// its flow.
@@ -244,6 +246,15 @@ impl<A: Address> UsualPacket<'_, A> {
                 header[at + 3],
             ]))
         };
+        let mut captured = self.captured - header_length;
+        let mut wire_length = self.on_wire - header_length;
+        if self.on_wire <= MOST_IN_SHORTEST_FRAME && captured == wire_length {
+            let start = self.start + header_length;
+            let seeming = self.frame.get(start..start + captured).unwrap_or_default();
+            if tcp::is_padding(start + wire_length, header[tcp::FLAGS], seeming) {
+                (captured, wire_length) = (0, 0);
+            }
+        }
         let [source_port, destination_port] = self.ports();
         let (key, goes_up) = A::key(
             IpProtocol::Tcp,
@@ -260,8 +271,8 @@ impl<A: Address> UsualPacket<'_, A> {
             sequence: number(4),
             acknowledgment: number(8),
             window: u16::from_be_bytes([header[14], header[15]]),
-            captured: (self.captured - header_length) as u16,
-            wire_length: (self.on_wire - header_length) as u16,
+            captured: captured as u16,
+            wire_length: wire_length as u16,
             vlan: self.vlan,
         })
     }

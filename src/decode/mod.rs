@@ -308,6 +308,34 @@ mod tests {
     }
 
     #[test]
+    fn padding_inside_the_length_of_the_ip_packet_is_no_payload() {
+        let with_flags = |bytes: &[u8], psh: bool| {
+            let link = PacketBuilder::ethernet2([1; 6], [2; 6]);
+            let packet = link.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64);
+            let tcp = packet.tcp(50_000, 443, 1_000, 64_000).ack(7);
+            let tcp = if psh { tcp.psh() } else { tcp };
+            let mut frame = Vec::new();
+            tcp.write(&mut frame, bytes).unwrap();
+            let header = header(1, &frame);
+            let (ports, mut layers) = (TunnelPorts::default(), Layers::default());
+            let wire_length = frame.len() as u32;
+            let general = decode_any(LinkType(1), &frame, wire_length, &ports, &mut layers);
+            assert_eq!(general, Ok(Decoded::Tcp(header)));
+            header.payload.wire_length
+        };
+        assert_eq!(with_flags(&[0; 6], false), 0); // a frame of 60 bytes
+        assert_eq!(with_flags(&[0; 2], false), 0); // of 56, behind a VLAN tag that was taken out
+        for (bytes, psh) in [
+            (&[0; 6][..], true),
+            (&[0; 5], false),
+            (&[0; 7], false),
+            (&[0, 0, 0, 0, 0, 1], false),
+        ] {
+            assert_eq!(with_flags(bytes, psh) as usize, bytes.len(), "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn takes_vlan_tags_off_outermost_first() {
         let outer = VlanId::try_new(12).unwrap();
         let inner = VlanId::try_new(34).unwrap();

@@ -354,6 +354,7 @@ fn says_less(right: &Handshake, event: &Handshake) -> bool {
     let without_code = [
         ErrorType::ClientRejectedServer,
         ErrorType::ServerRejectedClient,
+        ErrorType::HandshakeFailure, // something in the hellos
     ];
     let was_opened = right.evidence == Evidence::Decrypted
         || right.client_certificates.is_some() && event.client_certificates.is_none()

@@ -89,10 +89,24 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         None => {}
     }
     match transcript.first_close() {
+        Some((Side::Client, ..)) if may_yet_complete(transcript) => {
+            silence::unknown(transcript, end)
+        }
         Some((side, close, at)) => silence::before_close(transcript, side, at, None)
             .unwrap_or_else(|| from_close(transcript, side, (close, at), findings)),
         None => silence::conclude(transcript, end, None),
     }
+}
+
+/// Whether the client closed in order when it had sent its Finished, and the capture does not show what the server did then:
+/// that may send its own Finished to a client that has closed, and clients that only ask whether a server is there leave so.
+fn may_yet_complete(transcript: &Transcript) -> bool {
+    let [client, server] = Side::BOTH.map(|side| transcript.peer(side));
+    let is_in_order = matches!(client.closing.first(), Some((Close::Fin, _)));
+    is_in_order
+        && client.finished.is_some()
+        && server.finished.is_none()
+        && server.closing.first().is_none()
 }
 
 /// The encrypted alert of a side that had sent its Finished and not yet received its peer's: it gave up, although that Finished
@@ -489,6 +503,17 @@ mod tests {
             let closed = format!("failure observed: connection_closed by {first}");
             assert_eq!(unseen(first).fin(first.peer()).verdict(), closed);
         }
+    }
+
+    #[test]
+    fn a_client_that_closes_after_its_finished_may_yet_get_an_answer() {
+        let closed = || after_server_flight().finished_12(CLIENT).fin(CLIENT);
+        assert_eq!(closed().verdict(), "unknown observed");
+        assert_eq!(closed().rst(CLIENT).verdict(), "unknown observed");
+        assert_eq!(closed().finished_12(SERVER).verdict(), "success observed");
+        let left = "failure observed: connection_closed by client";
+        assert_eq!(closed().fin(SERVER).verdict(), left);
+        assert_eq!(after_server_flight().fin(CLIENT).verdict(), left);
     }
 
     #[test]

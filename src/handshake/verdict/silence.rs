@@ -87,6 +87,8 @@ fn is_shown_open(transcript: &Transcript, owing: Side) -> bool {
 
 /// Whether data that the network lost were sent for so long as one can wait for, or until the observation ended. Otherwise the capture
 /// lacks the next copy, and maybe the acknowledgment of this one.
+///
+/// A hole in front of other data has to be seen to last: its sender fills it within a second or so, and goes on.
 fn is_seen_to_end(transcript: &Transcript) -> bool {
     let mut deliveries = Side::BOTH.into_iter().map(|side| transcript.delivery(side));
     deliveries.any(|delivery| {
@@ -94,7 +96,10 @@ fn is_seen_to_end(transcript: &Transcript) -> bool {
         let is_seen = |data: Outstanding| {
             data.repeated_for() >= LONG_REPETITION || is_going_on(transcript, data)
         };
-        delivery.hole.is_some() || data.is_some_and(is_seen)
+        let lasted = delivery
+            .hole
+            .and_then(|(_, since)| transcript.last().time.checked_since(since));
+        lasted.is_some_and(|lasted| lasted >= LOST_TIME) || data.is_some_and(is_seen)
     })
 }
 
@@ -413,7 +418,15 @@ mod tests {
         let hole = || hello().lost_in_network(SERVER);
         let not_delivered = "failure observed: not_delivered by server";
         assert_eq!(hole().wait(5_000).fin(CLIENT).verdict(), not_delivered);
-        assert_eq!(hole().then_nothing(15_000).verdict(), not_delivered);
+        let watched = hole().then_nothing(15_000);
+        assert_eq!(watched.verdict_with(End::Silence, &[]), not_delivered);
+        // Nothing shows that it lasted: a capture may keep the first packets only.
+        assert_eq!(
+            because(&watched),
+            Some(UnknownBecause::LastDataNotAcknowledged)
+        );
+        let lasting = hole().wait(2_000).in_view(CLIENT).then_nothing(15_000);
+        assert_eq!(lasting.verdict(), not_delivered);
         assert_eq!(
             hole().wait(200).fin(CLIENT).verdict(),
             "failure observed: connection_closed by client"

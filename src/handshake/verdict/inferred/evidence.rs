@@ -696,17 +696,22 @@ impl<'t> ShapeEvidence<'t> {
 }
 
 /// Whether a client that closed at a moment did so as soon after `flight` as programs that refuse a certificate without a word;
-/// `None` if the clock was set back in between.
+/// `None` if that is not known: the clock was set back in between, or the server's clock is late.
 ///
-/// `flight` is a time of the server's clock, with its lateness taken off.
+/// `flight` is a time of the server's clock, with its lateness taken off. How late a clock is, at least, is all that is known: the
+/// flight of a late server may have been captured long after it was sent. A late client makes the round trip to it look longer.
 pub(in crate::handshake::verdict) fn is_at_once(
     transcript: &Transcript,
     flight: Timestamp,
     closed: Timestamp,
 ) -> Option<bool> {
-    let closed = closed.saturating_sub(transcript.peer(CLIENT).lateness());
+    let client_late = transcript.peer(CLIENT).lateness();
+    let is_server_late = !transcript.peer(SERVER).lateness().is_zero();
+    let closed = closed.saturating_sub(client_late);
     let waited = closed.checked_since(flight)?;
-    Some(waited <= SILENT_REFUSAL + transcript.client_round_trip())
+    let round_trip = transcript.client_round_trip().saturating_sub(client_late);
+    let is_soon = waited <= SILENT_REFUSAL + round_trip;
+    (!is_soon || !is_server_late).then_some(is_soon)
 }
 
 /// Whether the hello may be that of a program that refuses a certificate without a word: Node, Bun, Deno, asyncio. Browsers close

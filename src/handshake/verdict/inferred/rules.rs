@@ -373,11 +373,14 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::handshake::end::End;
     use crate::handshake::testing::{Script, connection, full, resuming};
     use crate::handshake::verdict::cleartext::{T2, T3, T4, T5};
     use crate::handshake::verdict::inferred::infer;
+    use crate::time::Timestamp;
     use crate::tls::{ClientHello, ExtensionType};
 
     /// A rule, on a transcript that it fits and on one that it just misses.
@@ -984,6 +987,30 @@ mod tests {
         // Not if it had not received the record.
         let crossed = ended().before_receiving(2).client_records(&[19]);
         assert_eq!(decides(&crossed.fin(CLIENT)), Some("P1g"));
+    }
+
+    #[test]
+    fn a_late_clock_does_not_make_a_close_prompt() {
+        let left = |wait, late: Option<(Side, i64)>| {
+            let mut script = full().server_flight().wait(wait).fin(CLIENT);
+            if let Some((side, milliseconds)) = late {
+                let at = Timestamp::from_nanoseconds(milliseconds * 1_000_000);
+                let direction = script.transcript.direction(side);
+                let transcript = &mut script.transcript;
+                transcript.note_late(direction, Timestamp::from_nanoseconds(0), at);
+                if side == CLIENT {
+                    // The opening shows a longer way to the client, too.
+                    transcript.note_client_round_trip(Duration::from_millis(150));
+                }
+            }
+            decides(&script)
+        };
+        assert_eq!(left(0, None), Some("C4f"));
+        // How late the server is, is not known: its flight may have been sent long before.
+        assert_eq!(left(0, Some((SERVER, 1))), Some("C4u"));
+        assert_eq!(left(300, Some((SERVER, 1))), Some("C4"));
+        assert_eq!(left(0, Some((CLIENT, 1))), Some("C4f"));
+        assert_eq!(left(280, Some((CLIENT, 150))), Some("C4"));
     }
 
     #[test]
