@@ -125,8 +125,7 @@ pub trait Sink {
 pub struct Needs {
     /// JA3, JA3S and JA4.
     pub fingerprints: bool,
-    /// What the peers of successful handshakes listed, and the order of messages: as in
-    /// [`ReportConfig::offers`](crate::handshake::ReportConfig::offers).
+    /// What the peers of successful handshakes listed, and the order of messages. Other handshakes always have it.
     pub offers: bool,
 }
 

@@ -48,7 +48,7 @@ use crate::stats::Stats;
 
 /// Writes comma-separated values; the module's docs specify them.
 #[derive(Debug)]
-pub struct CsvSink<W> {
+pub struct CsvSink<W: Write> {
     output: BlockWriter<W>,
     renderer: CsvRenderer,
 }
@@ -145,6 +145,13 @@ impl<W: Write> Sink for CsvSink<W> {
 
     fn rendered(&mut self, text: &[u8], _: u64) -> io::Result<()> {
         self.output.write(text)
+    }
+}
+
+/// A run that ends early, as on a capture that cannot be read, leaves the header.
+impl<W: Write> Drop for CsvSink<W> {
+    fn drop(&mut self) {
+        let _ = self.output.flush(); // an error is reported by a flush before
     }
 }
 
@@ -365,6 +372,13 @@ mod tests {
             line.push(b'\n');
             assert_eq!(line, expected.into_inner().unwrap(), "{field}");
         }
+    }
+
+    #[test]
+    fn the_header_is_written_even_if_the_run_ends_early() {
+        let mut output = Vec::new();
+        drop(CsvSink::new(&mut output).unwrap());
+        assert!(output.starts_with(b"time,source,flow_id,"));
     }
 
     #[test]
