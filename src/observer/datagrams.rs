@@ -255,21 +255,24 @@ impl SharedPorts {
     fn claim_unknown(&mut self, open: &mut Box<Open>, source: &Arc<str>, now: Timestamp) -> bool {
         let is_lively = |last: Timestamp| now.checked_since(last).is_none_or(|quiet| quiet < QUIET);
         let connections = || {
-            let reported = self.reported.iter().map(|known| (known.last, &known.source));
+            let reported = self
+                .reported
+                .iter()
+                .map(|known| (known.last, &known.source));
             let open = self.others.iter().chain([&*open]);
             reported.chain(open.map(|open| (open.tracker.last_packet().time, &open.source)))
         };
         // Captures that are read together may have the same ports at the same time.
         let is_of_source = connections().any(|(last, other)| is_lively(last) && other == source);
-        let may_own = |last, other: &Arc<str>| is_lively(last) && (!is_of_source || other == source);
+        let may_own =
+            |last, other: &Arc<str>| is_lively(last) && (!is_of_source || other == source);
         let owners = connections().filter(|(last, other)| may_own(*last, other));
         let (owners, is_any_lively) = match owners.count() {
             0 => (connections().count(), false),
             count => (count, true),
         };
-        let may_own = |open: &Open| {
-            !is_any_lively || may_own(open.tracker.last_packet().time, &open.source)
-        };
+        let may_own =
+            |open: &Open| !is_any_lively || may_own(open.tracker.last_packet().time, &open.source);
         if owners > 1 {
             let all = self.others.iter_mut().chain([open]);
             for open in all.filter(|open| may_own(open)) {
@@ -300,12 +303,7 @@ impl Datagrams {
     /// Makes the connection that a datagram belongs to the one at hand; false if it belongs to none with an open handshake.
     ///
     /// `begins` says whether the datagram may begin another one.
-    fn claim(
-        &mut self,
-        direction: Direction,
-        packet: &DatagramPacket<'_>,
-        begins: bool,
-    ) -> bool {
+    fn claim(&mut self, direction: Direction, packet: &DatagramPacket<'_>, begins: bool) -> bool {
         let (payload, now) = (packet.payload, packet.record.timestamp);
         let Some(shared) = &mut self.shared else {
             return true; // there was no other
@@ -344,10 +342,17 @@ impl Datagrams {
         let begun = hello.client_random().map(part_of);
         let is_other = matches!((self.hello, begun), (Some(known), Some(begun)) if known != begun);
         let Some(open) = &mut self.open else {
-            return if is_other { Claim::Replaces } else { Claim::AtHand };
+            return if is_other {
+                Claim::Replaces
+            } else {
+                Claim::AtHand
+            };
         };
         let random = hello.random.map(part_of);
-        let rival = self.shared.as_mut().and_then(|shared| shared.rival.as_mut());
+        let rival = self
+            .shared
+            .as_mut()
+            .and_then(|shared| shared.rival.as_mut());
         match (hello.handshake_type, rival) {
             (HandshakeType::ClientHello, Some(rival)) if random == Some(rival.hello) => {
                 if hello.sequence == 0 {
@@ -393,7 +398,10 @@ impl Datagrams {
 
     /// Makes the rival the one at hand, and the other way round.
     fn swap_rival(&mut self) {
-        let rival = self.shared.as_mut().and_then(|shared| shared.rival.as_mut());
+        let rival = self
+            .shared
+            .as_mut()
+            .and_then(|shared| shared.rival.as_mut());
         if let (Some(rival), Some(open), Some(hello)) = (rival, &mut self.open, &mut self.hello) {
             std::mem::swap(&mut rival.open, open);
             std::mem::swap(&mut rival.hello, hello);
@@ -831,9 +839,7 @@ impl DatagramTable {
     ) -> FlowIndex {
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         let has_room = !self.flows.is_full() && self.flows.growth() <= self.room;
-        if !has_room
-            && let Some(oldest) = self.flows.evict(at.time)
-        {
+        if !has_room && let Some(oldest) = self.flows.evict(at.time) {
             conclusion.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, at.time, conclusion, output);
         }

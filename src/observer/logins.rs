@@ -17,7 +17,9 @@ use crate::handshake::{Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::transport::eap::{self, EapDelivery, EapExchange, EapPacket};
-use crate::transport::radius::{Answered, Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket};
+use crate::transport::radius::{
+    Answered, Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket,
+};
 use crate::transport::tcp::{Arrival, Chunk, RoundTrips};
 
 use super::Config;

@@ -833,7 +833,10 @@ mod tests {
     fn a_table_that_shrinks_keeps_its_flows_and_their_order() {
         let mut table = FlowTable::new(100_000, LIMITS);
         for port in 0..20_000u16 {
-            assert_eq!(table.growth() > 0, table.entries.len() == table.entries.capacity());
+            assert_eq!(
+                table.growth() > 0,
+                table.entries.len() == table.entries.capacity()
+            );
             let lifetime = match port % 2 {
                 0 => Lifetime::HalfOpen,
                 _ => Lifetime::Established,

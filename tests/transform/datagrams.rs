@@ -118,7 +118,7 @@ const CHANGES: &[Change] = &[
         name: "first-packets",
         harm: Harm::Evidence,
         apply: |capture, random| {
-            let most = 3 + random.below(6) as usize;
+            let most = 3 + random.below(6);
             keep(capture, |place| place < most);
         },
     },
@@ -126,7 +126,7 @@ const CHANGES: &[Change] = &[
         name: "one-lost-of-each",
         harm: Harm::Evidence,
         apply: |capture, random| {
-            let lost = random.below(12) as usize;
+            let lost = random.below(12);
             keep(capture, |place| place != lost);
         },
     },
@@ -146,6 +146,9 @@ const CHANGES: &[Change] = &[
     },
 ];
 
+/// An address and a port.
+type End = (Vec<u8>, u16);
+
 impl Packet {
     fn microseconds(&self) -> u64 {
         u64::from(self.time[0]) * 1_000_000 + u64::from(self.time[1])
@@ -158,7 +161,7 @@ impl Packet {
     }
 
     /// Source and destination, with their ports, and where the payload of UDP begins; `None` for anything else.
-    fn udp(&self) -> Option<([(Vec<u8>, u16); 2], usize)> {
+    fn udp(&self) -> Option<([End; 2], usize)> {
         let packet = SlicedPacket::from_ethernet(&self.bytes).ok()?;
         let Some(TransportSlice::Udp(udp)) = packet.transport else {
             return None;
@@ -184,7 +187,7 @@ impl Packet {
     }
 
     /// The ends of its flow, in any order.
-    fn flow(&self) -> Option<[(Vec<u8>, u16); 2]> {
+    fn flow(&self) -> Option<[End; 2]> {
         let (mut ends, _) = self.udp()?;
         ends.sort();
         Some(ends)
@@ -193,7 +196,9 @@ impl Packet {
 
 /// Whether a packet goes to the end with the lower port: from clients to servers, mostly.
 fn goes_up(packet: &Packet) -> bool {
-    let ports = packet.udp().map(|([source, destination], _)| (source.1, destination.1));
+    let ports = packet
+        .udp()
+        .map(|([source, destination], _)| (source.1, destination.1));
     match ports {
         Some((source, destination)) => source > destination,
         // EAPOL: by hardware addresses.
@@ -218,7 +223,7 @@ fn copy_first_late(capture: &mut Pcap) {
     let mut flows = BTreeMap::new();
     for packet in &capture.packets {
         if let Some(flow) = packet.flow() {
-            let (_, last) = flows.entry(flow).or_insert((packet.clone(), 0));
+            let (_, last) = flows.entry(flow).or_insert_with(|| (packet.clone(), 0));
             *last = packet.microseconds();
         }
     }
@@ -295,7 +300,7 @@ fn forge_hellos(capture: &mut Pcap, random: &mut Random) {
         {
             hellos
                 .entry(flow.clone())
-                .or_insert((packet.clone(), payload, 0));
+                .or_insert_with(|| (packet.clone(), payload, 0));
         }
         if let Some((hello, payload, place)) = hellos.get_mut(&flow) {
             *place += 1;
@@ -463,7 +468,12 @@ fn connections_that_use_the_same_ports_one_after_the_other_keep_their_verdicts()
             if first_name == second_name {
                 continue;
             }
-            let end = first.packets.iter().map(Packet::microseconds).max().unwrap();
+            let end = first
+                .packets
+                .iter()
+                .map(Packet::microseconds)
+                .max()
+                .unwrap();
             let start = second.packets[0].microseconds();
             // What a capture ends with depends on how long it goes on.
             let mut both = first.clone();

@@ -345,8 +345,7 @@ impl<'t> QuicEvidence<'t> {
     /// packets again (RFC 9002 §6.2.2.1).
     fn server_left_handshake(&self) -> bool {
         let server = self.seen.iter().rev();
-        let mut server =
-            server.filter(|seen| seen.side == Side::Server && !seen.shape.is_repeated);
+        let mut server = server.filter(|seen| seen.side == Side::Server && !seen.shape.is_repeated);
         server.next().is_some_and(|last| last.shape.is_short_only())
     }
 
@@ -412,13 +411,17 @@ impl<'t> QuicEvidence<'t> {
             return false;
         };
         let later = &after[place + 1..];
-        let has_gone_on = later.iter().filter(is_server).any(|seen| {
-            self.is_answer(seen) || sent_handshake(seen) && !has_shape_of_close(seen)
-        });
+        let has_gone_on = later
+            .iter()
+            .filter(is_server)
+            .any(|seen| self.is_answer(seen) || sent_handshake(seen) && !has_shape_of_close(seen));
         // A client that the close has reached says nothing more. One that it has not asks for an answer again and again.
         let client = || {
             let is_new = |seen: &&DatagramSeen| !seen.shape.is_repeated;
-            later.iter().filter(is_new).filter(|seen| seen.side == Side::Client)
+            later
+                .iter()
+                .filter(is_new)
+                .filter(|seen| seen.side == Side::Client)
         };
         let asks = |seen: &DatagramSeen| {
             seen.shape.handshakes > 0 || seen.shape.short_length > LONGEST_ACKNOWLEDGMENT
@@ -642,8 +645,7 @@ fn without_common_version(
     let is_whole = versions.contains(&QuicVersion::NEGOTIATION);
     let hello = evidence.transcript.client_hello();
     let offered = hello.and_then(|hello| hello.quic_versions.as_deref());
-    let has_none =
-        |offered: &[u32]| !versions.iter().any(|version| offered.contains(&version.0));
+    let has_none = |offered: &[u32]| !versions.iter().any(|version| offered.contains(&version.0));
     let cannot_go_on = is_whole && offered.is_some_and(has_none);
     let may_wait = matches!(end, End::Silence | End::CaptureEnd);
     if later || waited < QUIET || !may_wait || !(end == End::Silence || cannot_go_on) {
@@ -1029,7 +1031,11 @@ mod tests {
         };
         // The capture lacks the client's flight.
         let in_use = [SERVER_FLIGHT, ANSWER, ANSWER];
-        assert!(closed(&in_use).starts_with("unknown"), "{}", closed(&in_use));
+        assert!(
+            closed(&in_use).starts_with("unknown"),
+            "{}",
+            closed(&in_use)
+        );
         let waiting = [SERVER_FLIGHT, (SERVER, 0, 138), SERVER_FLIGHT];
         assert_eq!(
             closed(&waiting),
@@ -1160,7 +1166,12 @@ mod tests {
                 hello.quic_versions = Some(versions.to_vec());
             });
             let refused = begun(hello).quic(SERVER, |at| QuicSeen::VersionNegotiation {
-                versions: [QuicVersion::V2, QuicVersion(0), QuicVersion(0), QuicVersion(0)],
+                versions: [
+                    QuicVersion::V2,
+                    QuicVersion(0),
+                    QuicVersion(0),
+                    QuicVersion(0),
+                ],
                 at,
             });
             refused.then_nothing(2_000).verdict()

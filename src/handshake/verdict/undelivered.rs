@@ -112,7 +112,9 @@ mod tests {
     #[test]
     fn an_alert_to_a_closed_port_says_nothing_about_the_client() {
         let refused = over_dtls().undelivered(CLIENT, Undeliverable::Port, true);
-        let given_up = refused.wait(1).alert(CLIENT, AlertDescription::InternalError);
+        let given_up = refused
+            .wait(1)
+            .alert(CLIENT, AlertDescription::InternalError);
         let expected = "failure observed: connection_refused by server";
         assert_eq!(given_up.verdict(), expected);
         let alone = over_dtls().alert(CLIENT, AlertDescription::InternalError);

@@ -97,8 +97,9 @@ impl EapExchange {
     /// late.
     #[must_use]
     pub fn is_behind(&self, identifier: u8) -> bool {
-        self.request
-            .is_some_and(|last| (1..=FAR_BEHIND).contains(&last.identifier.wrapping_sub(identifier)))
+        self.request.is_some_and(|last| {
+            (1..=FAR_BEHIND).contains(&last.identifier.wrapping_sub(identifier))
+        })
     }
 
     /// Takes a request or a response. Repeated ones are no news.

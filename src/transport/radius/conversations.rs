@@ -216,12 +216,7 @@ impl<T> Conversations<T> {
     }
 
     /// The login that an answer belongs to.
-    pub fn answered(
-        &mut self,
-        hop: &Hop,
-        packet: &RadiusPacket<'_>,
-        now: Timestamp,
-    ) -> Answered {
+    pub fn answered(&mut self, hop: &Hop, packet: &RadiusPacket<'_>, now: Timestamp) -> Answered {
         let key = RequestKey {
             hop: *hop,
             identifier: packet.identifier,
@@ -230,7 +225,8 @@ impl<T> Conversations<T> {
             return Answered::Unknown;
         };
         let place = request.place;
-        let is_repeated = request.answer.replace(packet.authenticator) == Some(packet.authenticator);
+        let is_repeated =
+            request.answer.replace(packet.authenticator) == Some(packet.authenticator);
         self.touch(place, now);
         if is_repeated {
             return Answered::Repeated(place);
