@@ -54,7 +54,7 @@ pub(super) struct Opening {
     acknowledgment: i64,
     /// The sender of the SYN, or the receiver of the SYN-ACK.
     originator: Direction,
-    /// Whether one of them was sent again: then the time between them is not a round trip.
+    /// Whether one of them was sent again, or captured out of order: then the time between them is not a round trip.
     is_repeated: bool,
 }
 
@@ -77,9 +77,14 @@ impl Opening {
     pub(super) fn note(&mut self, sender: Direction, flags: TcpFlags, length: u32, at: Timestamp) {
         let at = at.as_nanoseconds();
         if !flags.syn {
-            let is_first = self.acknowledgment == NOT_SEEN && self.syn_ack != NOT_SEEN;
-            if is_first && flags.ack && sender == self.originator {
-                self.acknowledgment = if length > 0 { WITH_DATA } else { at };
+            let is_of_originator = flags.ack && sender == self.originator;
+            let is_awaited = self.acknowledgment == NOT_SEEN && self.syn_ack != NOT_SEEN;
+            // An acknowledgment before the SYN-ACK shows that this was captured late.
+            self.is_repeated |=
+                is_of_originator && self.syn != NOT_SEEN && self.syn_ack == NOT_SEEN;
+            if is_awaited && is_of_originator {
+                let may_have_waited = length > 0 || flags.fin;
+                self.acknowledgment = if may_have_waited { WITH_DATA } else { at };
             }
             return;
         }
@@ -245,6 +250,22 @@ mod tests {
         assert!(!trips.is_repeated);
         assert_eq!(milliseconds(trips.beyond_responder), Some(30));
         assert!(opening(&[(UP, SYN, 0), (UP, SYN, 5)]).is_repeated);
+    }
+
+    #[test]
+    fn a_syn_ack_that_was_captured_late_shows_no_round_trip() {
+        let fin = TcpFlags { fin: true, ..ACK };
+        let late = [
+            (UP, SYN, 0),
+            (UP, ACK, 1),
+            (DOWN, SYN_ACK, 2),
+            (UP, ACK, 150),
+        ];
+        assert_eq!(opening(&late).to(UP), None);
+        let closes = [(UP, SYN, 0), (DOWN, SYN_ACK, 1), (UP, fin, 150)];
+        assert_eq!(opening(&closes).to(UP), None);
+        let usual = [(UP, SYN, 0), (DOWN, SYN_ACK, 1), (UP, ACK, 2)];
+        assert_eq!(milliseconds(opening(&usual).to(UP)), Some(1));
     }
 
     #[test]
