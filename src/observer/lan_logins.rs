@@ -7,7 +7,7 @@
 //! On wires, both sides often send to a group address. Then the identifier of a request, which its response has,
 //! tells who answers whom.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -62,8 +62,6 @@ pub(super) struct LanLogins {
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
-    /// Digests of the latest frames, and when they came, oldest first.
-    recent: VecDeque<(u64, Timestamp)>,
     hasher: RandomState,
     timeout: Duration,
 }
@@ -78,11 +76,29 @@ struct LanLogin {
     response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
+    /// When its first packet came.
+    since: Timestamp,
+    /// Digests of the latest packets, and when they came.
+    recent: [(u64, Timestamp); RECENT],
 }
 
-/// Frames that are compared with a new one, since mirrored ports show each twice, and the copies may come after later ones: those of a few
-/// devices within [`COPY`].
-const RECENT: usize = 128;
+/// Packets that are compared with a new one, since mirrored ports show packets twice, and the copies may come after later ones.
+const RECENT: usize = 8;
+
+impl LanLogin {
+    /// Whether the same bytes came a moment ago: a login has no two packets of the same identifier and content in so short a time.
+    fn is_copy(&mut self, digest: u64, now: Timestamp) -> bool {
+        let is_same = |(known, time): &(u64, Timestamp)| {
+            *known == digest && now.checked_since(*time).is_some_and(|since| since < COPY)
+        };
+        if self.recent.iter().any(is_same) {
+            return true;
+        }
+        self.recent.rotate_right(1);
+        self.recent[0] = (digest, now);
+        false
+    }
+}
 
 impl LanLogins {
     /// No logins. A login without progress is reported after `timeout`, or when authenticators have forgotten it.
@@ -91,7 +107,6 @@ impl LanLogins {
             logins: HashMap::new(),
             open: OpenHandshakes::default(),
             held: 0,
-            recent: VecDeque::new(),
             hasher: RandomState::default(),
             timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
         }
@@ -121,14 +136,16 @@ impl LanLogins {
     ) {
         let EapolFrame { source, kind, .. } = packet.frame;
         let now = packet.record.timestamp;
-        if self.is_copy(packet) {
-            return;
-        }
         let eap = match kind {
             EapolKind::Eap => EapPacket::read(packet.frame.body),
-            // The device begins again.
+            // The device begins again, unless this is a copy of what the login began with.
             EapolKind::Start => {
                 let key = LanKey::Station(source);
+                let known = self.logins.get(&key);
+                let begun = known.and_then(|known| now.checked_since(known.since));
+                if begun.is_some_and(|begun| begun < COPY) {
+                    return;
+                }
                 return self.remove(key, End::Replaced, now, conclusion, output);
             }
         };
@@ -142,7 +159,8 @@ impl LanLogins {
             return;
         };
         known.last = known.last.max(now);
-        if known.login.is_over {
+        let digest = self.hasher.hash_one((source, packet.frame.body));
+        if known.login.is_over || known.is_copy(digest, now) {
             return;
         }
         let sender = match eap.code {
@@ -198,29 +216,6 @@ impl LanLogins {
         if let Some(open) = ended.and_then(end) {
             self.conclude(key, open, End::Decided, now, conclusion, output);
         }
-    }
-
-    /// Whether the same frame came a moment ago: no device or authenticator sends the same twice in so short a time.
-    fn is_copy(&mut self, packet: &EapolPacket<'_>) -> bool {
-        let EapolFrame {
-            source,
-            destination,
-            body,
-            ..
-        } = packet.frame;
-        let now = packet.record.timestamp;
-        let digest = self.hasher.hash_one((source, destination, body));
-        let is_same = |(known, time): &(u64, Timestamp)| {
-            *known == digest && now.checked_since(*time).is_some_and(|since| since < COPY)
-        };
-        if self.recent.iter().any(is_same) {
-            return true;
-        }
-        if self.recent.len() >= RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((digest, now));
-        false
     }
 
     /// The login of a packet, begun if need be.
@@ -402,6 +397,8 @@ impl LanLogins {
             request: None,
             response: None,
             station: None,
+            since: now,
+            recent: Default::default(),
         };
         self.logins.insert(key, known);
         key

@@ -34,11 +34,6 @@ const CHANGES: &[Change] = &[
         apply: |capture, _| copy_all(capture, 1_000),
     },
     Change {
-        name: "mirrored-3ms-later",
-        harm: Harm::None,
-        apply: |capture, _| copy_all(capture, 3_000),
-    },
-    Change {
         name: "first-copied-late",
         harm: Harm::Evidence,
         apply: |capture, _| copy_first_late(capture),
