@@ -155,6 +155,10 @@ pub(super) struct HandshakeContext<'c> {
 
 /// What handshakes that were reported leave for those that begin: their memory, with lists and buffers whose room is used again.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "the boxes are what is kept: a handshake that begins takes one as it is"
+)]
 pub(super) struct Spares(Vec<Box<Open>>);
 
 /// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 4 KB.

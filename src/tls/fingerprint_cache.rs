@@ -28,7 +28,7 @@ pub struct FingerprintCache {
 /// What a fingerprint is computed from: lists, each after its length.
 type Shape = Vec<u16>;
 
-/// How many fingerprints of either side are kept: a shape has one place, and gives way to the next one with that place.
+/// How many fingerprints of either side are kept: a shape has two places, and gives way to the next one with them.
 ///
 /// A guess: ten times as many as a network with many programs shows. Browsers that shuffle their extensions have a new shape
 /// each time, and only ever take the place of one other.
@@ -127,15 +127,20 @@ impl<T: Clone> Places<T> {
         if self.0.is_empty() {
             self.0.resize_with(PLACES, || None);
         }
-        let place = &mut self.0[hasher.hash_one(shape) as usize % PLACES];
-        match place {
-            Some((known, value)) if **known == *shape => value.clone(),
-            _ => {
-                let value = make();
-                *place = Some((shape.into(), value.clone()));
-                value
-            }
+        // Two shapes that come in turn may have one place: then each is in one of two.
+        let first = hasher.hash_one(shape) as usize % PLACES;
+        let second = first ^ 1;
+        let mut known = [first, second]
+            .into_iter()
+            .filter_map(|at| self.0[at].as_ref());
+        if let Some((_, value)) = known.find(|(known, _)| **known == *shape) {
+            return value.clone();
         }
+        let value = make();
+        let is_second_free = self.0[first].is_some() && self.0[second].is_none();
+        let at = if is_second_free { second } else { first };
+        self.0[at] = Some((shape.into(), value.clone()));
+        value
     }
 }
 
