@@ -156,20 +156,32 @@ impl SettledConnection {
                 self.begin_at(peer, segment.acknowledgment);
             }
         }
-        let (seen, originator) = if is_answer {
-            (SYN_ACK, peer)
-        } else {
-            (SYN, direction)
-        };
-        if !self.has(seen) {
-            self.set(seen, true);
-            self.set(REVERSE_ORIGINATOR, originator == Direction::Reverse);
-        }
+        self.note_originator(direction, is_answer);
         let is_first = self.originator() == Some(direction)
             && self.first_byte(direction) == Some(segment.sequence);
         if is_first && is_answer && !segment.flags.rst && !self.has(of(BEGUN, peer)) {
             self.begin_at(peer, segment.acknowledgment);
         }
+    }
+
+    /// Which side opens the connection, by the rules of [`Opening::note`](super::opening::Opening::note).
+    fn note_originator(&mut self, sender: Direction, is_answer: bool) {
+        let is_of_originator = self.originator() == Some(sender);
+        let originator = match (is_answer, self.has(SYN_ACK)) {
+            (true, true) => return,
+            (true, false) => {
+                // Otherwise it answers another SYN than the one that was noted.
+                self.set(SYN, self.has(SYN) && !is_of_originator);
+                self.set(SYN_ACK, true);
+                sender.flip()
+            }
+            (false, true) if !is_of_originator => return,
+            (false, _) => {
+                self.set(SYN, true);
+                sender
+            }
+        };
+        self.set(REVERSE_ORIGINATOR, originator == Direction::Reverse);
     }
 
     fn begin_at(&mut self, direction: Direction, first: SeqNumber) {
