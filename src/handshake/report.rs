@@ -229,6 +229,7 @@ fn alerts(transcript: &Transcript) -> Vec<Alert> {
 }
 
 fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
+    let is_lost = transcript.peers().any(|peer| peer.is_not_tls);
     match (transcript.first_close(), end) {
         (Some((Side::Client, Close::Fin, _)), _) => Some(ClosedBy::ClientFin),
         (Some((Side::Client, Close::Rst, _)), _) => Some(ClosedBy::ClientRst),
@@ -236,6 +237,8 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         (Some((Side::Server, Close::Rst, _)), _) => Some(ClosedBy::ServerRst),
         // The report is that of the moment at which the connection came into use: the capture went on then.
         (None, End::CaptureEnd) if transcript.is_only_watched() => None,
+        // A close may have been passed over in a stream that could not be followed.
+        (None, End::CaptureEnd) if is_lost => None,
         (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
         (
             None,
