@@ -354,16 +354,29 @@ fn says_less(right: &Handshake, event: &Handshake) -> bool {
     let without_code = [
         ErrorType::ClientRejectedServer,
         ErrorType::ServerRejectedClient,
-        ErrorType::HandshakeFailure, // something in the hellos
     ];
+    let is_of_hellos =
+        OF_HELLOS.contains(&expected.error_type) && error.error_type == ErrorType::HandshakeFailure;
     let was_opened = right.evidence == Evidence::Decrypted
         || right.client_certificates.is_some() && event.client_certificates.is_none()
         || right.server_certificates.is_some() && event.server_certificates.is_none();
-    let is_inferred = was_opened && without_code.contains(&error.error_type);
+    let is_inferred = was_opened && (without_code.contains(&error.error_type) || is_of_hellos);
     let lacks_dialogue =
         (expected.error_type, error.error_type) == (ErrorType::StartTlsRefused, ErrorType::NotTls);
     expected.side == error.side && (is_class || is_inferred || lacks_dialogue)
 }
+
+/// What a side may refuse in a hello: a refusal of unknown cause says less.
+const OF_HELLOS: [ErrorType; 8] = [
+    ErrorType::CipherMismatch,
+    ErrorType::InappropriateFallback,
+    ErrorType::InsufficientSecurity,
+    ErrorType::MissingExtension,
+    ErrorType::NoApplicationProtocol,
+    ErrorType::ProtocolMismatch,
+    ErrorType::UnknownPskIdentity,
+    ErrorType::UnrecognizedName,
+];
 
 /// The type of the error that stands for an alert by itself.
 fn class_of(alert: AlertDescription) -> String {
