@@ -155,6 +155,14 @@ impl Framing {
         }
     }
 
+    /// The number of the next record that a side sends in the clear; `None` over other protocols than DTLS.
+    pub(crate) fn next_in_clear(&self, sender: Direction) -> Option<u64> {
+        match self {
+            Self::Dtls(records) => Some(records.next_in_clear(sender)),
+            Self::Tls(_) | Self::Tds(_) | Self::Quic(_) => None,
+        }
+    }
+
     /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
     pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
         match self {

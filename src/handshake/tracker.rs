@@ -216,6 +216,11 @@ impl Tracker {
         self.framing.connection_ids()
     }
 
+    /// The number of the next record that a side sends in the clear; `None` over other protocols than DTLS.
+    pub(crate) fn next_in_clear(&self, sender: Direction) -> Option<u64> {
+        self.framing.next_in_clear(sender)
+    }
+
     /// Says whether keys may be guessed for versions of QUIC that are not known.
     pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
         self.framing.allow_guesses(is_allowed);

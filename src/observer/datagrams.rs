@@ -18,7 +18,7 @@ use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
-use crate::tls::HandshakeType;
+use crate::tls::{ContentType, HandshakeType};
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
@@ -121,6 +121,13 @@ impl<'p> DatagramPacket<'p> {
     }
 }
 
+/// The number of the alert in the clear that a datagram of DTLS begins with.
+fn number_of_alert(payload: &[u8]) -> Option<u64> {
+    let [content_type, _, _, epoch @ .., a, b, c, d, e, f] = payload.first_chunk::<11>()?;
+    let is_alert = *content_type == ContentType::Alert.0 && *epoch == [0, 0];
+    is_alert.then(|| u64::from_be_bytes([0, 0, *a, *b, *c, *d, *e, *f]))
+}
+
 /// Part of a random, which tells hellos apart.
 fn part_of([a, b, c, d, e, f, g, h, ..]: [u8; 32]) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
@@ -209,6 +216,8 @@ enum Claim {
     Rivals,
     /// It belongs to the rival.
     OfRival,
+    /// It may belong to either.
+    OfNone,
     /// The rival takes the place of the one at hand, and it is the first datagram of it after that.
     RivalWins,
 }
@@ -393,6 +402,37 @@ impl Datagrams {
                 }
             }
             _ => Claim::AtHand,
+        }
+    }
+
+    /// Which handshake over DTLS an alert in the clear belongs to, if there is a rival: each client numbers its records.
+    fn claim_alert(&mut self, direction: Direction, payload: &[u8]) -> Claim {
+        let rival = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.rival.as_ref());
+        let (Some(open), Some(rival)) = (&mut self.open, rival) else {
+            return Claim::AtHand;
+        };
+        let next = |open: &Open| open.tracker.next_in_clear(direction);
+        let (Some(number), Some(next_at_hand), Some(next_of_rival)) =
+            (number_of_alert(payload), next(open), next(&rival.open))
+        else {
+            return Claim::AtHand;
+        };
+        if next_of_rival == 0 || number < next_of_rival {
+            return Claim::AtHand; // that side has sent nothing in the rival, or has gone on from there
+        }
+        if number < next_at_hand {
+            return Claim::OfRival;
+        }
+        match (number == next_at_hand, number == next_of_rival) {
+            (true, false) => Claim::AtHand,
+            (false, true) => Claim::OfRival,
+            _ => {
+                open.tracker.note_truncated(); // it is not known what became of it
+                Claim::OfNone
+            }
         }
     }
 
@@ -660,9 +700,20 @@ impl DatagramTable {
                     return self.feed_rival(index, goes_up, packet, at);
                 }
                 Claim::OfRival => return self.feed_rival(index, goes_up, packet, at),
+                Claim::OfNone => return,
                 Claim::RivalWins => {
                     self.conclude(index, End::Replaced, at.time, conclusion, output);
                 }
+            }
+        }
+        if let Some(index) = known
+            && let Some(flow) = self.flows.get_mut(index)
+        {
+            let direction = Direction::of(goes_up, flow.first_went_up);
+            match flow.claim_alert(direction, packet.payload) {
+                Claim::OfRival => return self.feed_rival(index, goes_up, packet, at),
+                Claim::OfNone => return,
+                Claim::AtHand | Claim::Replaces | Claim::Rivals | Claim::RivalWins => {}
             }
         }
         if let Some(index) = known

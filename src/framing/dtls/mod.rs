@@ -132,6 +132,11 @@ impl DtlsRecords {
         }
     }
 
+    /// The number of the next record that a side sends in the clear.
+    pub(crate) fn next_in_clear(&self, sender: Direction) -> u64 {
+        self.senders[sender].windows[0].end()
+    }
+
     /// Notes that no more datagrams will come.
     pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
         for direction in Direction::BOTH {

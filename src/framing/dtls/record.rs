@@ -160,6 +160,11 @@ pub(super) enum Standing {
 }
 
 impl ReplayWindow {
+    /// The number that follows the highest one so far.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Notes a number.
     pub(super) const fn take(&mut self, sequence: u64) -> Standing {
         if sequence >= self.end {
