@@ -127,6 +127,15 @@ impl MemoryLimit {
         self.bytes / LIMIT_FOR_THREAD // at least one: the least limit is larger
     }
 
+    /// Bytes of handshakes that may be reported in one step, by all shards: their events are all there at once, and an event may take
+    /// eight times what its handshake did (a certificate with many short names).
+    ///
+    /// Events of one step are put in order, so this does not depend on the number of threads.
+    #[must_use]
+    pub(crate) const fn of_reports(self) -> usize {
+        self.bytes / 48
+    }
+
     /// Bytes for flows, open handshakes, segments out of order and retained packets: what nothing else in this run may take,
     /// less a part for what an allocator adds, and for the events of many handshakes that end at once. (With three sixteenths
     /// instead of five, a soak of an hour with 128 MiB took 130.)
@@ -251,6 +260,13 @@ mod tests {
         assert!(limit.with_threads(4).of_flows() < limit.with_threads(2).of_flows());
         assert_eq!(MemoryLimit::LEAST.most_threads(), 1);
         assert_eq!(limit.most_threads(), 8);
+    }
+
+    #[test]
+    fn how_many_handshakes_end_in_one_step_depends_on_the_limit_alone() {
+        let limit = MemoryLimit::USUAL;
+        assert_eq!(limit.with_threads(8).of_reports(), limit.of_reports());
+        assert!(MemoryLimit::LEAST.of_reports() <= MemoryLimit::LEAST.of_flows() / 8);
     }
 
     #[test]

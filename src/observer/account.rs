@@ -193,12 +193,6 @@ impl Account {
         self.used(others) > self.own() / 4 * 3 && self.shared.free() < self.shared.size / 4
     }
 
-    /// Bytes of handshakes that may be reported in one step: their events are all there at once, and an event may take eight times what
-    /// its handshake did (a certificate with many short names).
-    pub(super) const fn for_reports(&self) -> usize {
-        self.limit / 16
-    }
-
     pub(super) const fn used(&self, others: usize) -> usize {
         self.handshakes + self.retained + self.conversations + others
     }

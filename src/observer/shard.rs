@@ -961,11 +961,16 @@ impl Shard {
             + self.budget.in_use()
     }
 
+    /// Whether the rest has to wait for the next step.
+    fn has_reported_enough(&self) -> bool {
+        self.reported > self.config.memory_limit.of_reports() / SHARDS
+    }
+
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         self.now = now;
         self.reported = 0;
         self.end_interrupted(now, output);
-        while self.reported <= self.account.for_reports() // the others at the next tick
+        while !self.has_reported_enough() // the others at the next tick
             && let Some(index) = self.flows.expired(now)
         {
             if self.release_waiting(index, output) {
@@ -1049,13 +1054,13 @@ impl Shard {
     fn finish(&mut self, output: &mut ShardOutput<'_>) -> bool {
         self.reported = 0;
         while let Some(index) = self.flows.any() {
-            if self.reported > self.account.for_reports() {
+            if self.has_reported_enough() {
                 return true;
             }
             self.remove(index, End::CaptureEnd, output);
         }
         let now = self.now;
-        while self.reported <= self.account.for_reports() {
+        while !self.has_reported_enough() {
             let before = self.logins.allocated();
             let (logins, mut conclusion) = self.logins();
             if !logins.finish_one(now, &mut conclusion, output) {
@@ -1063,7 +1068,7 @@ impl Shard {
             }
             self.reported += before.saturating_sub(self.logins.allocated());
         }
-        while self.reported <= self.account.for_reports() {
+        while !self.has_reported_enough() {
             let before = self.lan_logins.allocated();
             let (logins, mut conclusion) = self.lan_logins();
             if !logins.finish_one(now, &mut conclusion, output) {
@@ -1071,7 +1076,7 @@ impl Shard {
             }
             self.reported += before.saturating_sub(self.lan_logins.allocated());
         }
-        while self.reported <= self.account.for_reports() {
+        while !self.has_reported_enough() {
             let before = self.datagrams.allocated();
             let (datagrams, mut conclusion) = self.datagrams();
             if !datagrams.finish_one(now, &mut conclusion, output) {
