@@ -3,10 +3,16 @@
 //! The fixtures of DTLS are changed. Where datagrams are lost or swapped, a verdict may become `unknown` and nothing else;
 //! copies change nothing at all.
 
+use std::fs;
+
+use serde_json::Value;
+
 use crate::support::datagrams::{
     Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
 };
+use crate::support::pcap::Pcap;
 use crate::support::random::Random;
+use crate::support::{fixtures, harness};
 
 const SUBJECT: Subject = Subject {
     protocol: "dtls",
@@ -52,4 +58,36 @@ fn noise_over_udp_is_no_handshake() {
         &[0x80, 96],
     ];
     assert_nothing_reported(&noise(16, &HEADS));
+}
+
+#[test]
+fn a_client_that_begins_again_and_gives_up_ends_no_handshake_but_its_own() {
+    const HEADERS: usize = 14 + 20 + 8; // of Ethernet, IPv4 and UDP
+    const RANDOM: usize = HEADERS + 13 + 12 + 2; // behind the headers of the record and of the message, and a version
+    const ALERT: [u8; 15] = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 80];
+    let bytes = fs::read(fixtures::named("dtls12-cookie").capture).unwrap();
+    let capture = Pcap::read(&bytes).unwrap();
+    for taken in 1..=capture.packets.len() {
+        let mut changed = capture.clone();
+        changed.packets.truncate(taken);
+        let mut hello = capture.packets[0].clone();
+        hello.time[0] += 3;
+        hello.bytes[RANDOM] ^= 1;
+        let mut alert = hello.clone();
+        alert.bytes.truncate(HEADERS);
+        alert.bytes.extend(ALERT);
+        let payload = ALERT.len() as u16;
+        alert.bytes[16..18].copy_from_slice(&(payload + 28).to_be_bytes());
+        alert.bytes[38..40].copy_from_slice(&(payload + 8).to_be_bytes());
+        alert.wire_length = alert.bytes.len() as u32;
+        changed.packets.extend([hello, alert]);
+        let lines = harness::capture(&changed.to_bytes(), b"", 1);
+        let lines = String::from_utf8(lines).unwrap();
+        let events = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+        let first: Value = events
+            .filter(|event: &Value| event["type"] == "handshake")
+            .find(|event| event["capture"]["first_packet"] == 1)
+            .unwrap();
+        assert_ne!(first["outcome"], "failure", "{taken} packets: {first}");
+    }
 }
