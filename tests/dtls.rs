@@ -83,7 +83,9 @@ fn a_client_that_begins_again_and_gives_up_ends_no_handshake_but_its_own() {
         changed.packets.extend([hello, alert]);
         let lines = harness::capture(&changed.to_bytes(), b"", 1);
         let lines = String::from_utf8(lines).unwrap();
-        let events = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+        let events = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
         let first: Value = events
             .filter(|event: &Value| event["type"] == "handshake")
             .find(|event| event["capture"]["first_packet"] == 1)
