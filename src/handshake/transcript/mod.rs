@@ -534,13 +534,18 @@ impl Transcript {
         }
     }
 
-    /// Whether both sides have closed, and nothing shows which of them was first: neither FIN was captured, and what was
-    /// acknowledged says only that they were sent.
+    /// Whether both sides have closed, and nothing shows which of them was first: one FIN or both were not captured, and that they were
+    /// acknowledged says only that they were sent. A FIN that answers one comes after it all the same.
     pub(super) fn is_order_of_closes_unknown(&self) -> bool {
-        self.peers.iter().all(|peer| {
-            let first = peer.closing.first();
-            first.is_some_and(|(how, at)| how == Close::Fin && at.acknowledged.is_none())
-        })
+        let [client, server] = Side::BOTH.map(|side| self.peer(side).closing);
+        let (Some((Close::Fin, at)), Some((Close::Fin, server_at))) =
+            (client.first(), server.first())
+        else {
+            return false;
+        };
+        let is_unseen = |at: Arrival| at.acknowledged.is_none();
+        is_unseen(at) && !client.is_answered_by(server_at)
+            || is_unseen(server_at) && !server.is_answered_by(at)
     }
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.

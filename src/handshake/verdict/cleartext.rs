@@ -499,6 +499,9 @@ mod tests {
         for first in [CLIENT, SERVER] {
             let both = unseen(first).unseen_fin(first.peer());
             assert_eq!(both.verdict(), "unknown observed");
+            // The other one, which was captured, was sent without knowledge of it.
+            let without = unseen(first).before_receiving(1).fin(first.peer());
+            assert_eq!(without.verdict(), "unknown observed");
             // The other one acknowledges it.
             let closed = format!("failure observed: connection_closed by {first}");
             assert_eq!(unseen(first).fin(first.peer()).verdict(), closed);
