@@ -37,12 +37,12 @@ pub(crate) struct UsualSegment {
     options: u8,
     /// Where the payload begins in the frame: behind 118 bytes of headers at most.
     start: u8,
-    sequence: SeqNumber,
-    acknowledgment: SeqNumber,
-    window: u16,
+    pub(crate) sequence: SeqNumber,
+    pub(crate) acknowledgment: SeqNumber,
+    pub(crate) window: u16,
     /// Bytes of payload that were captured, and that were on the wire: fewer than the length field of an IP header can say.
     captured: u16,
-    wire_length: u16,
+    pub(crate) wire_length: u16,
     vlan: Vlan,
 }
 
@@ -319,6 +319,12 @@ impl UsualSegment {
         self.flags & TcpFlags::SYN_FIN_RST == 0
     }
 
+    /// Whether its acknowledgment number is valid.
+    #[inline(always)]
+    pub(crate) const fn has_acknowledgment(&self) -> bool {
+        self.flags & TcpFlags::ACK != 0
+    }
+
     /// The segment, given the frame that it was read from. What the options of a SYN say is not known.
     #[inline(always)]
     pub(crate) fn without_options<'p>(&self, frame: &'p [u8]) -> Segment<'p> {
@@ -376,8 +382,9 @@ impl UsualSegment {
         }
     }
 
+    /// Where its payload lies in the frame.
     #[inline(always)]
-    const fn payload(&self) -> PayloadRange {
+    pub(crate) const fn payload(&self) -> PayloadRange {
         PayloadRange {
             start: self.start as u32,
             captured: self.captured as u32,

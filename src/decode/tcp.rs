@@ -108,13 +108,15 @@ pub struct TcpFlags {
 impl TcpFlags {
     /// The bits of the flags that open and end connections.
     pub(super) const SYN_FIN_RST: u8 = 0x07;
+    /// The bit of the flag for acknowledgments.
+    pub(super) const ACK: u8 = 0x10;
 
     pub(super) const fn from_byte(bits: u8) -> Self {
         Self {
             fin: bits & 0x01 != 0,
             syn: bits & 0x02 != 0,
             rst: bits & 0x04 != 0,
-            ack: bits & 0x10 != 0,
+            ack: bits & Self::ACK != 0,
         }
     }
 }

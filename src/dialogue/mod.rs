@@ -145,7 +145,7 @@ impl Dialogue {
         if !self.is_quiet {
             return self.passes_by_the_opening(sender, bytes);
         }
-        if may_hold_record(self.searched(bytes)) {
+        if may_hold_hello(bytes, self.quiet_runs) {
             return false;
         }
         self.quiet_runs = self.quiet_runs.saturating_add(1);
@@ -167,19 +167,25 @@ impl Dialogue {
 
     /// Looks for a hello in a run of a connection without a known dialogue.
     fn search(&self, bytes: &[u8]) -> HelloPlace {
-        HelloPlace::find(self.searched(bytes))
+        HelloPlace::find(searched(bytes, self.quiet_runs))
     }
 
-    /// The bytes of a run in which a hello is looked for, in a connection without a known dialogue.
-    #[inline]
-    fn searched<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        let may_follow_lines = self.quiet_runs < MAX_QUIET_RUNS;
-        let searched = if may_follow_lines {
-            MAX_TEXT_WHILE_QUIET
-        } else {
-            HELLO_AMID_STREAM
-        };
-        &bytes[..bytes.len().min(searched)]
+    /// Whether all that is kept of the beginning is there, and nothing is awaited: then a run in which no hello
+    /// [may be](may_hold_hello) adds nothing but its number.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// How many runs there were since then, as far as they are counted.
+    #[must_use]
+    pub const fn quiet_runs(&self) -> u8 {
+        self.quiet_runs
+    }
+
+    /// Notes how many there were.
+    pub const fn note_quiet_runs(&mut self, runs: u8) {
+        self.quiet_runs = runs;
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
@@ -447,6 +453,26 @@ impl HelloPlace {
         }
         Self::Nowhere
     }
+}
+
+/// Whether a hello may be in a run of bytes of a connection without a known dialogue, in which so many [runs](Dialogue::quiet_runs)
+/// came before.
+#[must_use]
+#[inline]
+pub fn may_hold_hello(bytes: &[u8], quiet_runs: u8) -> bool {
+    may_hold_record(searched(bytes, quiet_runs))
+}
+
+/// The bytes of such a run in which a hello is looked for.
+#[inline]
+fn searched(bytes: &[u8], quiet_runs: u8) -> &[u8] {
+    let may_follow_lines = quiet_runs < MAX_QUIET_RUNS;
+    let most = if may_follow_lines {
+        MAX_TEXT_WHILE_QUIET
+    } else {
+        HELLO_AMID_STREAM
+    };
+    &bytes[..bytes.len().min(most)]
 }
 
 /// Whether a record of handshake messages may begin anywhere in some bytes: nearly always not.

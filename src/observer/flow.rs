@@ -20,6 +20,7 @@ use crate::transport::tcp::{
 
 use super::account::LARGE_HANDSHAKE;
 use super::flows::SettledFlow;
+use super::in_step::{InStep, Over};
 use super::retained::RetainedPackets;
 use super::sources::{SourceId, Sources};
 
@@ -463,6 +464,62 @@ impl Flow {
             self.tcp.skip_in_order(direction, segment);
         }
         is_nothing
+    }
+
+    /// What tells whether the next segments say nothing, without a look at the flow itself; `None` if only the flow can tell.
+    ///
+    /// Valid until a segment is taken in another way than by [`InStep::take`].
+    pub(super) fn in_step(&self) -> Option<InStep> {
+        let Stage::Watching(dialogue) = &self.stage else {
+            return None;
+        };
+        let has_shortcuts = self.has_shortcut.iter().all(|has| *has);
+        if !has_shortcuts {
+            return None;
+        }
+        let ways = [true, false].map(|goes_up| Direction::of(goes_up, self.first_went_up));
+        // What is said at first is kept, and read with care: only the dialogue itself can take it.
+        let mut room = if dialogue.is_quiet() { u16::MAX } else { 0 };
+        let mut is_over = [false; 2];
+        for (direction, is_over) in ways.into_iter().zip(&mut is_over) {
+            let delivered = self.tcp.delivered(direction);
+            let ahead = self.tcp.ahead(direction, self.tcp.reach(direction)?);
+            *is_over = i64::from(delivered) + i64::from(ahead) > i64::from(dialogue::MAX_BYTES);
+            if !*is_over {
+                if ahead != 0 {
+                    return None;
+                }
+                let left = dialogue::MAX_BYTES - delivered;
+                room = room.min(u16::try_from(left).unwrap_or(u16::MAX));
+            }
+        }
+        let [up, down] = ways;
+        Some(InStep {
+            reach: [self.tcp.reach(up)?, self.tcp.reach(down)?],
+            windows: ways.map(|direction| self.tcp.unscaled_window(direction)),
+            room,
+            quiet_runs: dialogue.quiet_runs(),
+            over: Over::of(is_over),
+        })
+    }
+
+    /// Learns of the segments that were taken since [`Flow::in_step`].
+    pub(super) fn catch_up_with(&mut self, passed: &InStep) {
+        let Stage::Watching(dialogue) = &mut self.stage else {
+            return;
+        };
+        dialogue.note_quiet_runs(passed.quiet_runs);
+        for goes_up in [true, false] {
+            let direction = Direction::of(goes_up, self.first_went_up);
+            let way = InStep::way(goes_up);
+            let is_in_order = !passed.over.has(way);
+            self.tcp.note_passed(
+                direction,
+                passed.reach[way],
+                passed.windows[way],
+                is_in_order,
+            );
+        }
     }
 
     /// Records what a segment's header says about the connection.

@@ -13,6 +13,7 @@ use crate::transport::tcp::SettledConnection;
 use crate::transport::{FlowIndex, FlowTable, HashedKey, Lifetime, Sought};
 
 use super::flow::Flow;
+use super::in_step::InStep;
 use super::pooled::{Pool, Pooled};
 
 /// What is known of a connection.
@@ -20,7 +21,38 @@ use super::pooled::{Pool, Pooled};
 pub(super) enum Tracked {
     /// Nothing more is to be learned of it but when it ends.
     Settled(SettledFlow),
-    Followed(Pooled<Flow>),
+    Followed(Followed),
+}
+
+/// A connection that is followed.
+#[derive(Debug)]
+pub(super) struct Followed {
+    /// It has not learned of what [`Followed::in_step`] has taken: [`Followed::flow_mut`] tells it.
+    flow: Pooled<Flow>,
+    in_step: Option<InStep>,
+}
+
+impl Followed {
+    /// The flow, which knows all that was seen of its connection.
+    #[inline]
+    fn flow_mut(&mut self) -> &mut Flow {
+        if let Some(passed) = self.in_step.take() {
+            self.flow.catch_up_with(&passed);
+        }
+        &mut self.flow
+    }
+
+    /// Takes a segment that says nothing, as [`Flow::passes_by`] does.
+    #[inline(never)] // most pass by without a look at the flow
+    fn passes_by(&mut self, segment: &UsualSegment, bytes: &[u8]) -> bool {
+        let flow = self.flow_mut();
+        let direction = Direction::of(segment.goes_up, flow.first_went_up);
+        let passes_by = flow.passes_by(direction, &segment.without_options(bytes));
+        if passes_by {
+            self.in_step = self.flow.in_step();
+        }
+        passes_by
+    }
 }
 
 /// A connection of which nothing more is to be learned but when it ends.
@@ -78,8 +110,17 @@ impl Flows {
     /// The connection at `index`, if it is followed.
     pub(super) fn get_mut(&mut self, index: FlowIndex) -> Option<&mut Flow> {
         match self.table.get_mut(index) {
-            Some(Tracked::Followed(flow)) => Some(flow),
+            Some(Tracked::Followed(followed)) => Some(followed.flow_mut()),
             _ => None,
+        }
+    }
+
+    /// Notes that the connection at `index` will not be looked at until its next segment comes.
+    pub(super) fn leave(&mut self, index: FlowIndex) {
+        if let Some(Tracked::Followed(followed)) = self.table.get_mut(index) {
+            let flow = followed.flow_mut();
+            flow.end_change();
+            followed.in_step = flow.in_step();
         }
     }
 
@@ -99,16 +140,21 @@ impl Flows {
         now: Timestamp,
     ) -> FlowIndex {
         self.followed += 1;
-        let flow = Tracked::Followed(self.boxes.make(flow));
-        self.table.insert_hashed(key, flow, lifetime, now)
+        let followed = Followed {
+            flow: self.boxes.make(flow),
+            in_step: None,
+        };
+        let tracked = Tracked::Followed(followed);
+        self.table.insert_hashed(key, tracked, lifetime, now)
     }
 
     /// Removes a connection; hands it out if it was followed.
     pub(super) fn remove(&mut self, index: FlowIndex) -> Option<Pooled<Flow>> {
         match self.table.remove(index) {
-            Some(Tracked::Followed(flow)) => {
+            Some(Tracked::Followed(mut followed)) => {
                 self.followed -= 1;
-                Some(flow)
+                followed.flow_mut();
+                Some(followed.flow)
             }
             Some(Tracked::Settled(_)) | None => None,
         }
@@ -124,15 +170,15 @@ impl Flows {
         let Some(tracked) = self.table.get_mut(index) else {
             return;
         };
-        let Tracked::Followed(flow) = tracked else {
+        let Tracked::Followed(followed) = tracked else {
             return;
         };
-        let Some(settled) = flow.settled() else {
+        let Some(settled) = followed.flow_mut().settled() else {
             return;
         };
-        if let Tracked::Followed(flow) = std::mem::replace(tracked, Tracked::Settled(settled)) {
+        if let Tracked::Followed(followed) = std::mem::replace(tracked, Tracked::Settled(settled)) {
             self.followed -= 1;
-            self.boxes.take_back(flow);
+            self.boxes.take_back(followed.flow);
         }
     }
 
@@ -142,8 +188,7 @@ impl Flows {
         now: Timestamp,
         is_large: impl Fn(&Flow) -> bool,
     ) -> Option<FlowIndex> {
-        let is_large =
-            |tracked: &Tracked| matches!(tracked, Tracked::Followed(flow) if is_large(flow));
+        let is_large = |tracked: &Tracked| matches!(tracked, Tracked::Followed(followed) if is_large(&followed.flow));
         self.table.least_answered(now, is_large)
     }
 
@@ -152,7 +197,10 @@ impl Flows {
     pub(super) fn approach(&self, sought: Sought) -> u64 {
         self.table.approach(sought, |tracked| match tracked {
             Tracked::Settled(flow) => u64::from(flow.first_went_up),
-            Tracked::Followed(flow) => flow.approach(),
+            Tracked::Followed(followed) => match &followed.in_step {
+                Some(in_step) => u64::from(in_step.quiet_runs),
+                None => followed.flow.approach(),
+            },
         })
     }
 
@@ -178,10 +226,13 @@ impl Flows {
                     let direction = Direction::of(segment.goes_up, flow.first_went_up);
                     flow.tcp.is_in_use(direction)
                 }
-                Tracked::Followed(flow) => {
-                    has_handshake = flow.has_handshake();
-                    let direction = Direction::of(segment.goes_up, flow.first_went_up);
-                    !has_handshake && flow.passes_by(direction, &segment.without_options(bytes))
+                Tracked::Followed(followed) => {
+                    let in_step = followed.in_step.as_mut();
+                    if in_step.is_some_and(|in_step| in_step.take(segment, bytes)) {
+                        return true;
+                    }
+                    has_handshake = followed.flow.has_handshake();
+                    !has_handshake && followed.passes_by(segment, bytes)
                 }
             });
         match (passes_by, has_handshake) {
@@ -213,7 +264,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_connection_at_rest_stays_small() {
-        assert_eq!(size_of::<Option<Tracked>>(), 16);
-        const { assert!(Flows::BYTES_AT_REST <= 104) };
+        assert_eq!(size_of::<Option<Tracked>>(), 24);
+        const { assert!(Flows::BYTES_AT_REST <= 112) };
     }
 }

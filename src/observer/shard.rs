@@ -424,9 +424,7 @@ impl Shard {
         let direction = Direction::of(goes_up, flow.first_went_up);
         self.feed(index, direction, (segment, at), packet, output);
         self.flows.settle(index);
-        if let Some(flow) = self.flows.get_mut(index) {
-            flow.end_change();
-        }
+        self.flows.leave(index);
     }
 
     /// Takes a segment of a connection that has settled; false if the segment belongs to another one, and the settled one has gone.

@@ -217,6 +217,31 @@ impl TcpConnection {
         numbers.extend(end_of(segment));
     }
 
+    /// The largest window that the sender of `direction` announced, without its scale.
+    #[must_use]
+    pub const fn unscaled_window(&self, direction: Direction) -> u16 {
+        self.halves.0[direction as usize].numbers.unscaled_window()
+    }
+
+    /// Notes segments for which [`TcpConnection::is_next`] held, and which the caller has taken: how far they reach, and the largest
+    /// window in them. `is_in_order` says that their bytes were read in order, as by [`TcpConnection::skip_in_order`].
+    pub fn note_passed(
+        &mut self,
+        direction: Direction,
+        reach: SeqNumber,
+        window: u16,
+        is_in_order: bool,
+    ) {
+        let half = &mut self.halves[direction];
+        half.numbers.note_window(window);
+        half.numbers.extend(reach);
+        if is_in_order {
+            let next = half.assembler.next();
+            let passed = reach.since(next).unsigned_abs();
+            half.assembler.skip_in_order(next, passed);
+        }
+    }
+
     /// Whether a SYN begins another connection between the same endpoints.
     ///
     /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice. A SYN in a direction

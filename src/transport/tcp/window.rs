@@ -61,6 +61,11 @@ impl Numbers {
         }
     }
 
+    /// The same without its scale.
+    pub(super) const fn unscaled_window(&self) -> u16 {
+        self.window
+    }
+
     /// Whether the opening says where the stream begins.
     pub(super) fn has_opening(&self) -> bool {
         self.basis == Basis::Opening
