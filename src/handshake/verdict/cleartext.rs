@@ -124,7 +124,7 @@ fn alert_between_finished(transcript: &Transcript) -> Option<AlertSeen> {
         let is_before =
             had_received.map_or(alert.at.time <= received, |had_received| !had_received);
         let is_after_own = own.finished_end <= alert.at.end;
-        !alert.is_late && alert.is_encrypted() && is_after_own && is_before
+        !alert.is_late && is_protected(transcript, alert) && is_after_own && is_before
     });
     found.copied()
 }
@@ -231,7 +231,18 @@ fn may_follow_both(transcript: &Transcript, alert: &AlertSeen) -> bool {
     let side = transcript.side(alert.sender);
     let [own, peer] = [side, side.peer()].map(|side| transcript.peer(side));
     let is_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
-    alert.is_encrypted() && own.finished.is_some() && peer.finished.is_none() && is_missing
+    is_protected(transcript, alert)
+        && own.finished.is_some()
+        && peer.finished.is_none()
+        && is_missing
+}
+
+/// Whether an alert came after the ChangeCipherSpec of its sender: it is encrypted, or has a MAC only and follows Finished.
+fn is_protected(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let own = transcript.peer(transcript.side(alert.sender));
+    let follows_finished =
+        !transcript.is_dtls() && own.finished.is_some() && own.finished_end <= alert.at.end;
+    alert.is_encrypted() || follows_finished
 }
 
 /// Whether an alert may be a reaction to something of its sender's peer that the capture lacks.
