@@ -46,11 +46,13 @@ pub(super) const T4: CleartextRule = CleartextRule {
 };
 
 /// A connection that nothing more comes on may have been reset: nobody acknowledges a reset or sends it again, so that a capture that
-/// lacks one packet lacks the end. How often that is the case was not measured.
+/// lacks one packet lacks the end. Nor does it show more if it keeps the first packets of each connection only. How often that is the
+/// case was not measured: the labs have no case. Two silent servers are known in other captures; of 664 connections of the labs from
+/// which packets were taken, so that an earlier form of this rule applied, none had failed so.
 pub(super) const T5: CleartextRule = CleartextRule {
     id: "T5",
-    confidence: 0.75,
-    observation: "the side that had to speak next sent nothing more, and nothing shows that the connection was still open",
+    confidence: 0.5,
+    observation: "the server did not answer the ClientHello, and nothing shows that the connection was still open",
 };
 
 /// The verdict, once no more will come.
