@@ -27,6 +27,9 @@ pub(super) fn conclude(transcript: &Transcript) -> Option<Conclusion> {
             ..Conclusion::failed(failure)
         });
     }
+    if may_lack_refusal(transcript, decrypted) {
+        return Some(Conclusion::unknown(UnknownBecause::Gap));
+    }
     is_success(transcript, decrypted).then(|| Conclusion {
         evidence: Evidence::Decrypted,
         ..Conclusion::observed(Outcome::Success)
@@ -74,13 +77,23 @@ fn has_finished(decrypted: &Decrypted, side: Side, at: Arrival) -> bool {
 /// Whether both sides completed the handshake, and the server accepted the client's flight.
 fn is_success(transcript: &Transcript, decrypted: &Decrypted) -> bool {
     let is_complete = decrypted.finished.iter().all(Option::is_some);
-    // Some servers send tickets before they judge the client's certificate (tlslite): a refusal may be in what is missing.
-    let has_certificate = transcript.peer(Side::Client).certificate.is_some();
-    let may_lack_refusal = has_certificate && transcript.peer(Side::Server).ends_with_gap;
-    let has_gone_on = decrypted.server_messages > 0 && !may_lack_refusal
-        || decrypted.application_data.server.is_some();
+    let has_gone_on = decrypted.server_messages > 0 || decrypted.application_data.server.is_some();
     is_complete
         && (has_gone_on || decrypted.has_read_all() && has_ended_well(transcript, decrypted))
+}
+
+/// Whether all that shows that the server accepted the client's flight are tickets, and a gap follows.
+///
+/// Some servers send tickets before they judge the client's certificate (tlslite): a refusal may be in what is missing.
+fn may_lack_refusal(transcript: &Transcript, decrypted: &Decrypted) -> bool {
+    let has_certificate = transcript.peer(Side::Client).certificate.is_some();
+    let has_tickets_only =
+        decrypted.server_messages > 0 && decrypted.application_data.server.is_none();
+    let is_complete = decrypted.finished.iter().all(Option::is_some);
+    is_complete
+        && has_certificate
+        && has_tickets_only
+        && transcript.peer(Side::Server).ends_with_gap
 }
 
 /// Whether the end shows that the server accepted the client's flight, although it sent nothing but perhaps close_notify.
