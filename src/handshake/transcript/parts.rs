@@ -48,6 +48,8 @@ pub(in crate::handshake) struct PeerActions {
     /// Whether it had sent something else than TLS before the handshake began.
     pub(in crate::handshake) was_plain: bool,
     /// Whether the capture does not show whether it had sent anything before the handshake began.
+    /// Whether it had sent something else than TLS before, of which the capture lacks the beginning.
+    pub(in crate::handshake) was_amid_other: bool,
     pub(in crate::handshake) is_beginning_unseen: bool,
 }
 

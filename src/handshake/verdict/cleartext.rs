@@ -185,8 +185,14 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
 ///
 /// Plain text from the server before the hello counts, unless the client had
 /// sent plain text, too: then they may have agreed to begin TLS (STARTTLS).
+///
+/// If the capture begins amid something that the client sent before its hello, both may speak a protocol that has the messages of
+/// TLS in packets of its own, as OpenVPN does.
 fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     let server = transcript.peer(Side::Server);
+    if transcript.peer(Side::Client).was_amid_other {
+        return None;
+    }
     let has_banner =
         server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
     let is_plain = transcript.server_hello().is_none() && (server.is_not_tls || has_banner);
