@@ -206,6 +206,7 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
     lacks_bytes
         || may_lack_banner(transcript)
         || transcript.is_order_of_closes_unknown()
+        || transcript.may_lack_close()
         || transcript.is_truncated()
         || transcript.client_hello().is_none()
         || lacks_server_hello(transcript)
@@ -395,12 +396,13 @@ fn is_soon(transcript: &Transcript, at: Arrival) -> bool {
 /// program that refuses so.
 ///
 /// If there is a flaw in the server's chain, that is the likely reason. Whether there is one is known only when chains have
-/// been validated. Browsers race connections, and those who close later or by a reset may have another reason.
-pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
+/// been validated. Browsers race connections, and those who close later or by a reset may have another reason. `None` if all but
+/// the time speaks for it, and how soon the client closed is not known.
+pub(super) fn left_at_certificate(transcript: &Transcript) -> Option<bool> {
     let Some((Side::Client, Close::Fin, at)) = transcript.first_close() else {
-        return false;
+        return Some(false);
     };
-    let lateness = transcript.peer(Side::Server).lateness();
+    let lateness = transcript.lateness(Side::Server);
     let flight = transcript
         .server_hello_at()
         .map(|at| at.saturating_sub(lateness));
@@ -408,14 +410,16 @@ pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
         let mut alerts = transcript.alerts().iter();
         alerts.any(|alert| transcript.side(alert.sender) == Side::Client)
     };
-    silent_refusal(transcript, Side::Client, at).is_some()
-        && flight
-            .is_some_and(|flight| inferred::is_at_once(transcript, flight, at.time) == Some(true))
+    let may_be_left = silent_refusal(transcript, Side::Client, at).is_some()
         && !has_complained()
         && !cannot_tell(transcript)
         && transcript
             .client_hello()
-            .is_some_and(inferred::may_refuse_in_silence)
+            .is_some_and(inferred::may_refuse_in_silence);
+    match flight {
+        Some(flight) if may_be_left => inferred::is_at_once(transcript, flight, at.time),
+        _ => Some(false),
+    }
 }
 
 /// What a side refuses that gives up without saying why, where its peer's certificate was the last thing it looked at.
@@ -458,6 +462,7 @@ mod tests {
     use crate::handshake::testing::{
         CLIENT, SERVER, Script, connection, finding, one_sided, tls12,
     };
+    use crate::time::Timestamp;
     use crate::tls::{ContentType, ExtensionType, HandshakeType};
 
     /// A handshake after the server's flight.
@@ -510,6 +515,57 @@ mod tests {
                 .verdict(),
             "failure observed: protocol_mismatch by server"
         );
+    }
+
+    /// Empty segments of the side have a number that is one further.
+    #[test]
+    fn how_a_side_closed_is_not_known_if_its_fin_may_be_missing_before_its_reset() {
+        let reset = |further: u32| {
+            let script = after_server_flight().delivery(CLIENT, |delivery| {
+                delivery.sent = 100;
+                delivery.announce(100 + further);
+            });
+            script.rst(CLIENT).conclude(End::CaptureEnd, &[])
+        };
+        assert_eq!(reset(0).unknown_because, None);
+        assert_eq!(
+            reset(1).unknown_because,
+            Some(UnknownBecause::AmbiguousClose)
+        );
+        // More than that are bytes.
+        assert_eq!(reset(2).unknown_because, None);
+    }
+
+    /// OpenVPN has the messages of TLS in packets of its own.
+    #[test]
+    fn an_answer_that_is_not_tls_says_nothing_where_the_capture_begins_amid_another_protocol() {
+        let answered = || connection().client_hello(|_| {}).not_tls(SERVER);
+        let amid = |side| {
+            let mut script = answered();
+            let direction = script.transcript.direction(side);
+            script.transcript.note_amid_other(direction);
+            script.conclude(End::CaptureEnd, &[]).unknown_because
+        };
+        assert_eq!(amid(CLIENT), Some(UnknownBecause::UnreadableRecords));
+        assert_eq!(amid(SERVER), None);
+        assert_eq!(answered().verdict(), "failure observed: not_tls by server");
+    }
+
+    /// Without encryption, an alert is readable that follows its sender's Finished.
+    #[test]
+    fn a_readable_alert_between_both_finished_is_no_success() {
+        let refuses = |script: Script| {
+            let own = script.finished_12(CLIENT);
+            let alert = own.alert(CLIENT, AlertDescription::BadCertificate);
+            alert.before_receiving(1).finished_12(SERVER)
+        };
+        let expected = "failure observed: bad_certificate by client";
+        assert_eq!(refuses(after_server_flight()).verdict(), expected);
+        let goes_on = after_server_flight()
+            .finished_12(CLIENT)
+            .finished_12(SERVER);
+        let goodbye = goes_on.warning(CLIENT, AlertDescription::CloseNotify);
+        assert_eq!(goodbye.verdict(), "success observed");
     }
 
     #[test]
@@ -660,7 +716,7 @@ mod tests {
 
     #[test]
     fn a_client_leaves_at_the_certificate_if_it_closes_at_once_after_the_whole_flight() {
-        let left = |script: Script| left_at_certificate(&script.transcript);
+        let left = |script: Script| left_at_certificate(&script.transcript) == Some(true);
         assert!(left(after_server_flight().fin(CLIENT)));
         assert!(left(after_server_flight().wait(90).fin(CLIENT).fin(SERVER)));
         // Later, by a reset, after its peer, with a word, or before the flight was there.
@@ -675,6 +731,23 @@ mod tests {
         let answered = after_server_flight().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
         assert!(!left(answered.fin(CLIENT)));
         assert!(!left(after_server_flight().gap(SERVER).fin(CLIENT)));
+    }
+
+    #[test]
+    fn whether_a_client_leaves_at_the_certificate_is_not_known_if_how_soon_it_closed_is_not() {
+        let late = |mut script: Script| {
+            let direction = script.transcript.direction(SERVER);
+            let at = Timestamp::from_nanoseconds(1_000_000);
+            let transcript = &mut script.transcript;
+            transcript.note_late(direction, Timestamp::from_nanoseconds(0), at);
+            left_at_certificate(&script.transcript)
+        };
+        assert_eq!(late(after_server_flight().fin(CLIENT)), None);
+        // However late the server's clock is, this was later than a program closes that refuses.
+        let slow = after_server_flight().wait(200).fin(CLIENT);
+        assert_eq!(late(slow), Some(false));
+        // A reset refuses nothing.
+        assert_eq!(late(after_server_flight().rst(CLIENT)), Some(false));
     }
 
     #[test]
@@ -693,7 +766,7 @@ mod tests {
                 .server_hello_12()
                 .message(SERVER, HandshakeType::Certificate, CHAIN)
                 .message(SERVER, HandshakeType::ServerHelloDone, &[]);
-            left_at_certificate(&flight.fin(CLIENT).transcript)
+            left_at_certificate(&flight.fin(CLIENT).transcript) == Some(true)
         };
         assert!(left(&[limit]));
         assert!(!left(&[limit, delegated]) && !left(&[grease]));
