@@ -70,8 +70,8 @@ pub struct Handshake {
     /// Which evidence is missing; present for unknown outcomes only.
     pub unknown_because: Option<UnknownBecause>,
     /// Whether the client closed the connection as those do that refuse a certificate without a word, as far as that shows
-    /// before the chain is validated. Not for output: `error` is what follows from it.
-    pub(crate) left_at_certificate: bool,
+    /// before the chain is validated. `None` if how soon it closed is not known. Not for output: `error` is what follows from it.
+    pub(crate) left_at_certificate: Option<bool>,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
     /// How the connection ended, where that was seen before this event was made.
@@ -168,7 +168,7 @@ impl Handshake {
             error: None,
             rejected_after: None,
             unknown_because: None,
-            left_at_certificate: false,
+            left_at_certificate: Some(false),
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),

@@ -380,7 +380,7 @@ pub(crate) struct SealedUnit {
     pub(crate) content_type: ContentType,
     /// The length in the header.
     pub(crate) length: u16,
-    /// Whether it is opened, so that its end says what it carries.
+    /// Whether it is opened, so that its end says what it carries, or is not encrypted although it is protected.
     pub(crate) has_key: bool,
 }
 

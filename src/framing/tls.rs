@@ -7,9 +7,9 @@ use crate::decrypt::{ClientRandom, Keys};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
-    HandshakeType, MAX_FRAGMENT, Message, Piece, ProtocolVersion, ReadError, RecordHeader,
-    RecordReader, ServerHello, detect,
+    AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, Defragmenter, Detection,
+    HEADER_LENGTH, HandshakeType, MAX_FRAGMENT, Message, Piece, ProtocolVersion, ReadError,
+    RecordHeader, RecordReader, ServerHello, detect,
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
@@ -41,6 +41,8 @@ struct RecordStream {
     /// The level of an alert whose description has not come yet: a stack may send them one at a time, up to TLS 1.2 in
     /// records of their own (RFC 5246 §6.2.1).
     alert_level: Option<u8>,
+    /// How many bytes of the open record have come, if that is an alert with a MAC and without encryption: its first two are read.
+    alert_bytes: u8,
     has_changed_cipher: bool,
     state: StreamState,
 }
@@ -381,6 +383,12 @@ impl RecordStream {
         self.has_changed_cipher && !recipient.may_be_tls13()
     }
 
+    /// Whether protected records have a MAC only: the cipher suite is one with the NULL cipher (RFC 5246 §6.2.3.1).
+    fn is_without_encryption(&self, recipient: &impl Recipient) -> bool {
+        let suite = || recipient.hellos().server_hello?.cipher_suite;
+        self.is_encrypted(recipient) && suite().is_some_and(CipherSuite::is_without_encryption)
+    }
+
     fn handle_piece(
         &mut self,
         decryption: &mut Decryption,
@@ -421,10 +429,14 @@ impl RecordStream {
             let is_encrypted = self.is_encrypted(recipient);
             self.key = decryption.begin_record(sender, is_encrypted, recipient);
         }
+        let is_in_clear = self.key == KeyState::None && self.is_without_encryption(recipient);
+        if is_in_clear && piece.header.content_type == ContentType::Alert {
+            return self.handle_alert_with_mac(sender, piece, arrival, recipient);
+        }
         let unit = SealedUnit {
             content_type: piece.header.content_type,
             length: piece.header.length,
-            has_key: self.key == KeyState::Here,
+            has_key: self.key == KeyState::Here || is_in_clear,
         };
         let end = self.newest(arrival);
         if self.key == KeyState::None && piece.is_first && piece.is_last {
@@ -504,6 +516,37 @@ impl RecordStream {
                 at: self.newest(here),
             };
             recipient.take(sender, seen);
+        }
+    }
+}
+
+impl RecordStream {
+    /// Takes a piece of an alert that a MAC follows, which is not looked at.
+    fn handle_alert_with_mac(
+        &mut self,
+        sender: Direction,
+        piece: Piece<'_>,
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        if piece.is_first {
+            self.alert_bytes = 0;
+        }
+        for byte in piece.bytes {
+            match (self.alert_bytes, self.alert_level) {
+                (0, _) => self.alert_level = Some(*byte),
+                (1, Some(level)) => {
+                    self.alert_level = None;
+                    let seen = Seen::Alert {
+                        level: AlertLevel(level),
+                        description: AlertDescription(*byte),
+                        at: self.newest(arrival),
+                    };
+                    recipient.take(sender, seen);
+                }
+                _ => return,
+            }
+            self.alert_bytes += 1;
         }
     }
 }
@@ -721,6 +764,41 @@ mod tests {
             items(ProtocolVersion::TLSv1_3),
             ["server: message 14 at 1", "server: alert 48"]
         );
+    }
+
+    /// As the NULL ciphers have it: level and description, then the MAC.
+    #[test]
+    fn an_alert_with_a_mac_and_without_encryption_is_readable() {
+        let alert = [&[1, 0][..], &[2; 32]].concat();
+        let stream = [
+            record(ContentType::ChangeCipherSpec, &[1]),
+            record(ContentType::Handshake, &[0; 48]),
+            record(ContentType::Alert, &alert),
+            record(ContentType::Alert, &alert),
+        ]
+        .concat();
+        let items = |suite, size| {
+            let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+            if let Some(hello) = &mut log.server_hello {
+                hello.cipher_suite = Some(suite);
+            }
+            read(
+                &mut log,
+                SERVER,
+                stream.chunks(size).map(|part| bytes(1, part)),
+            );
+            log.items[3..].to_vec()
+        };
+        for size in 1..=stream.len() {
+            let seen = items(CipherSuite::TLS_RSA_WITH_NULL_SHA256, size);
+            assert_eq!(
+                seen,
+                ["server: alert 0", "server: alert 0"],
+                "parts of {size}"
+            );
+        }
+        let encrypted = items(CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA, stream.len());
+        assert!(!encrypted.iter().any(|item| item.contains("alert")));
     }
 
     #[test]

@@ -21,7 +21,10 @@ use std::sync::Arc;
 
 use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
-use crate::event::{Alert, Evidence, Finding, Handshake, HandshakeError, Inference, Protocol};
+use crate::event::{
+    Alert, Evidence, Finding, Handshake, HandshakeError, Inference, Outcome, Protocol,
+    UnknownBecause,
+};
 use crate::flow::Side;
 use crate::tls::AlertDescription;
 
@@ -102,16 +105,23 @@ pub(super) fn after_validation(
 
 /// Whether a client that left without a word did so for a flaw of the server's chain, up to TLS 1.2.
 ///
-/// One that shows in the certificate itself (its dates and names) is known earlier. Without any, the client just left.
+/// One that shows in the certificate itself (its dates and names) is known earlier. Without any, the client just left. With one, it
+/// did so or not if how soon it closed is not known.
 fn by_silent_close(event: &mut Handshake) {
     let is_flaw = |finding: &Finding| {
         finding.side == Side::Server && UNKNOWN_CA_FINDINGS.contains(&finding.error_type)
     };
     let is_close = |error: &HandshakeError| error.error_type == ErrorType::ConnectionClosed;
-    if !event.left_at_certificate
+    if event.left_at_certificate == Some(false)
         || !event.error.as_ref().is_some_and(is_close)
         || !event.validation.iter().any(is_flaw)
     {
+        return;
+    }
+    if event.left_at_certificate.is_none() {
+        event.outcome = Outcome::Unknown;
+        event.unknown_because = Some(UnknownBecause::AmbiguousClose);
+        (event.error, event.confidence) = (None, None);
         return;
     }
     let cause = cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer);
@@ -719,12 +729,13 @@ mod tests {
 
     /// Rule and error of a client that closed without a word, with these findings on the server's chain.
     fn left_in_silence(
-        left_at_certificate: bool,
+        left_at_certificate: Option<bool>,
         found: &[ErrorType],
         trust: TrustOrigin,
-    ) -> (Option<&'static str>, ErrorType, bool) {
+    ) -> (Option<&'static str>, Option<ErrorType>, bool) {
         let mut event = refused_by_address(ErrorType::ConnectionClosed);
         event.evidence = Evidence::Observed;
+        event.outcome = Outcome::Failure;
         event.left_at_certificate = left_at_certificate;
         event.validation = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of the other side
         let found = found.iter().map(|&found| finding(Side::Server, found));
@@ -732,15 +743,20 @@ mod tests {
         after_validation(&mut event, Some(trust), None);
         let is_inferred = event.evidence == Evidence::Inferred;
         let rule = event.inference.map(|inference| inference.rule);
-        (rule, event.error.unwrap().error_type, is_inferred)
+        let is_unknown = event.outcome == Outcome::Unknown;
+        assert_eq!(is_unknown, event.error.is_none());
+        assert_eq!(is_unknown, event.unknown_because.is_some());
+        (rule, event.error.map(|error| error.error_type), is_inferred)
     }
 
     #[test]
     fn a_client_that_left_without_a_word_refused_a_chain_only_if_it_has_a_flaw() {
         use ErrorType::{ConnectionClosed, NearExpiry, SelfSigned, UnknownCa, UntrustedCa};
         let (given, system) = (TrustOrigin::Given, TrustOrigin::System);
-        let closed = (None, ConnectionClosed, false);
-        let refused = |class| (Some("T3"), class, true);
+        let closed = (None, Some(ConnectionClosed), false);
+        let refused = |class| (Some("T3"), Some(class), true);
+        let left_in_silence =
+            |left, found: &[ErrorType], trust| left_in_silence(Some(left), found, trust);
         assert_eq!(
             left_in_silence(true, &[UntrustedCa], given),
             refused(UnknownCa)
@@ -757,6 +773,17 @@ mod tests {
         assert_eq!(left_in_silence(true, &[NearExpiry], given), closed);
         assert_eq!(left_in_silence(true, &[], given), closed);
         assert_eq!(left_in_silence(false, &[UntrustedCa], given), closed);
+    }
+
+    #[test]
+    fn why_a_client_left_is_not_known_if_the_chain_has_a_flaw_and_how_soon_it_closed_is_not_known()
+    {
+        use ErrorType::{ConnectionClosed, NearExpiry, UntrustedCa};
+        let given = TrustOrigin::Given;
+        let unknown = (None, None, false);
+        assert_eq!(left_in_silence(None, &[UntrustedCa], given), unknown);
+        let closed = (None, Some(ConnectionClosed), false);
+        assert_eq!(left_in_silence(None, &[NearExpiry], given), closed);
     }
 
     /// The class of a refused hello that offers these suites, to a server that agreed with others on one suite and one group.

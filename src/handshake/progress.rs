@@ -121,7 +121,7 @@ pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> Han
     }
 }
 
-/// Encrypted records among which alerts are looked for where there are keys: those at the end of a short connection are.
+/// Encrypted records among which alerts are looked for where there are keys, or no encryption: those at the end of a short connection are.
 const MAX_KEYED_RECORDS: u32 = 32;
 
 /// Records of application data among which a renegotiation is looked for: a server learns from a request that it needs the
@@ -132,7 +132,11 @@ const MAX_RECORDS_BEFORE_RENEGOTIATION: u16 = 16;
 fn cleartext_progress(transcript: &Transcript) -> HandshakeProgress {
     let mut peers = transcript.peers();
     let is_in_use = transcript.is_complete() && peers.any(|peer| peer.application_data.is_some());
-    let expects_alerts = (1..MAX_KEYED_RECORDS).contains(&transcript.keyed_records());
+    // Of records without encryption, those of data are not among the keyed ones.
+    let records = transcript
+        .keyed_records()
+        .max(transcript.records_in_use().into());
+    let expects_alerts = transcript.keyed_records() > 0 && records < MAX_KEYED_RECORDS;
     let may_renegotiate = transcript.records_in_use() < MAX_RECORDS_BEFORE_RENEGOTIATION
         && !transcript.has_ended_in_use()
         && !transcript.has_deferred();

@@ -271,6 +271,11 @@ impl Tracker {
         self.transcript.note_unseen_beginning(direction);
     }
 
+    /// Notes that `direction` carried something else than TLS before, of which the beginning was not seen.
+    pub fn note_amid_other(&mut self, direction: Direction) {
+        self.transcript.note_amid_other(direction);
+    }
+
     /// How far the bytes of each direction got: kept up to date by the owner, who sees the segments.
     pub const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
         self.transcript.delivery_mut()
@@ -512,7 +517,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1464, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1496, "{}", size_of::<Tracker>());
     }
 
     #[test]

@@ -1280,6 +1280,7 @@ impl Open {
             match before[direction] {
                 Before::Plain if is_first => self.connection.note_plain(direction),
                 Before::Nothing if first_bytes[direction].is_some() => {}
+                Before::Plain => self.connection.note_amid_other(direction),
                 _ => self.connection.note_unseen_beginning(direction),
             }
         }

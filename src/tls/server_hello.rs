@@ -96,7 +96,7 @@ impl ServerHello {
     ) -> Result<Self, ReadError> {
         let mut reader = Reader::new(body);
         let legacy_version = ProtocolVersion(reader.u16()?);
-        if legacy_version.is_early_draft() {
+        if legacy_version.is_early_draft() || is_unnumbered_draft(body) {
             return Self::read_early_draft(legacy_version, &mut reader);
         }
         let random = reader.take(32)?;
@@ -173,7 +173,7 @@ impl ServerHello {
         self.legacy_version != ProtocolVersion::SSLv2 && !self.is_partial
     }
 
-    /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.
+    /// Drafts up to 21 of TLS 1.3 have neither session identifier nor compression method.
     fn read_early_draft(
         legacy_version: ProtocolVersion,
         reader: &mut Reader<'_>,
@@ -239,6 +239,21 @@ impl ServerHello {
     }
 }
 
+/// Whether a ServerHello is of a draft of TLS 1.3 whose servers give the version as 3.4, and not the number of the draft: those of
+/// tls13.crypto.mozilla.org spoke draft 14 so.
+///
+/// Later ones leave 3.3 in this field (RFC 8446 §4.1.3). A server that does not may still send the fields of the final version, so
+/// the extensions have to lie where the draft has them: behind version, random and cipher suite, to the end.
+fn is_unnumbered_draft(body: &[u8]) -> bool {
+    const BEFORE_EXTENSIONS: usize = 2 + 32 + 2;
+    let Some((fields, extensions)) = body.split_at_checked(BEFORE_EXTENSIONS) else {
+        return false;
+    };
+    let mut reader = Reader::new(extensions);
+    let is_whole = reader.vector_u16().is_ok() && reader.is_empty();
+    fields.starts_with(&ProtocolVersion::TLSv1_3.0.to_be_bytes()) && is_whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +274,32 @@ mod tests {
         );
         assert_eq!(hello.key_share_group, Some(NamedGroup(29)));
         assert!(hello.pre_shared_key && !hello.is_retry);
+    }
+
+    /// As the hello of a server that speaks draft 14: version, random, cipher suite, extensions.
+    #[test]
+    fn a_hello_of_an_early_draft_may_have_the_final_version() {
+        let extensions = [0, 40, 0, 6, 0, 23, 0, 2, 4, 1];
+        let fields = [&[3, 4][..], &[1; 32], &[0xc0, 0x2b], &[0, 10]].concat();
+        let draft = [&fields[..], &extensions].concat();
+        let hello = ServerHello::read(&draft).unwrap();
+        assert_eq!(hello.version(), ProtocolVersion::TLSv1_3);
+        assert_eq!(hello.cipher_suite, Some(CipherSuite(0xc02b)));
+        assert_eq!(hello.key_share_group, Some(NamedGroup(23)));
+        assert_eq!((hello.session_id.len(), hello.is_compressed), (0, false));
+        // With one byte more or less, this is none of the two.
+        let longer = [&draft[..], &[0]].concat();
+        for other in [&longer[..], &draft[..draft.len() - 1]] {
+            assert_eq!(ServerHello::read(other), Err(ReadError::Incomplete));
+        }
+        // The fields of the final version behind the same version.
+        let mut last = body([1; 32]);
+        last[1] = 4;
+        let hello = ServerHello::read(&last).unwrap();
+        assert_eq!(
+            hello.cipher_suite,
+            Some(CipherSuite::TLS_AES_256_GCM_SHA384)
+        );
     }
 
     #[test]

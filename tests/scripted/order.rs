@@ -124,6 +124,31 @@ fn in_order(number: usize) -> Handshake {
     capture(packets.map(|((_, packet), time)| (time, packet)).collect())
 }
 
+/// The client closes 150 ms after it has received the flight; programs that refuse a certificate without a word do so at once.
+#[test]
+fn a_fin_that_has_changed_places_with_an_earlier_segment_is_no_prompt_close() {
+    let closes = |is_swapped: bool| {
+        let mut peers = Peers::new(50_000);
+        let mut said = opening(&mut peers);
+        said.push((SERVER, peers.says(SERVER, &tls::server_hello_13())));
+        said.push((SERVER, peers.says(SERVER, &tls::encrypted_flight())));
+        let mut pair = [peers.acknowledges(CLIENT), peers.closes(CLIENT)];
+        if is_swapped {
+            pair.reverse();
+        }
+        let flights = said
+            .into_iter()
+            .zip(0..)
+            .map(|((_, packet), at)| (at, packet));
+        let [first, second] = pair;
+        let rest = [(6, first), (156, second), (157, peers.closes(SERVER))];
+        error(&capture(flights.chain(rest).collect()))
+    };
+    let closed = (ErrorType::ConnectionClosed, Some(CLIENT));
+    assert_eq!(closes(false), Some(closed));
+    assert_eq!(closes(true), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

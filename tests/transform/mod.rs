@@ -220,8 +220,14 @@ impl Trial {
 
 /// Applies all changes to each connection of captures that are not in the repository.
 #[test]
-#[ignore = "needs captures: `TLSCOPE_CAPTURES` names a file, or a folder of them; a key log has the same name and ends in `.keys`"]
+#[ignore = "needs captures: `TLSCOPE_CAPTURES` names a file, or a folder of them; a key log has the same name and ends in `.keys`. \
+            `TLSCOPE_CHANGES=lost,server-late` tries some changes only"]
 fn other_captures_keep_their_verdicts() {
+    let wanted = std::env::var("TLSCOPE_CHANGES").ok();
+    let is_wanted = |change: &Change| {
+        let mut names = wanted.iter().flat_map(|names| names.split(','));
+        wanted.is_none() || names.any(|name| name == change.name)
+    };
     let named = std::env::var_os("TLSCOPE_CAPTURES").expect("TLSCOPE_CAPTURES is not set");
     let named = std::path::PathBuf::from(named);
     let mut files = vec![named.clone()];
@@ -245,7 +251,7 @@ fn other_captures_keep_their_verdicts() {
                 capture,
                 keys: fs::read(file.with_extension("keys")).ok(),
             };
-            trial.run(&case, number, |_| true);
+            trial.run(&case, number, is_wanted);
             number += 1;
         }
     }

@@ -341,6 +341,12 @@ impl Transcript {
         &self.delivery[self.direction(side)]
     }
 
+    /// How much later than its peer's the packets of `side` were captured, at least.
+    pub(super) fn lateness(&self, side: Side) -> Duration {
+        let of_held = Duration::from_micros(self.peer(side).lateness.into());
+        of_held.max(self.delivery(side).lateness())
+    }
+
     pub(super) const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
         &mut self.delivery
     }
@@ -546,6 +552,12 @@ impl Transcript {
         let is_unseen = |at: Arrival| at.acknowledged.is_none();
         is_unseen(at) && !client.is_answered_by(server_at)
             || is_unseen(server_at) && !server.is_answered_by(at)
+    }
+
+    /// Whether the first close in view is a reset whose sender may have closed in order before: one number of it was not captured.
+    pub(super) fn may_lack_close(&self) -> bool {
+        let first = self.first_close();
+        first.is_some_and(|(side, how, _)| how == Close::Rst && self.delivery(side).may_lack_fin())
     }
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.

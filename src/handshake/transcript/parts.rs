@@ -1,7 +1,6 @@
 //! What a transcript consists of.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::certificate::OcspStaple;
 use crate::decode::Undeliverable;
@@ -49,14 +48,11 @@ pub(in crate::handshake) struct PeerActions {
     pub(in crate::handshake) was_plain: bool,
     /// Whether the capture does not show whether it had sent anything before the handshake began.
     pub(in crate::handshake) is_beginning_unseen: bool,
+    /// Whether it had sent something else than TLS before, of which the capture lacks the beginning.
+    pub(in crate::handshake) was_amid_other: bool,
 }
 
 impl PeerActions {
-    /// How much later than its peer's its packets were captured, at least.
-    pub(in crate::handshake) fn lateness(&self) -> Duration {
-        Duration::from_micros(self.lateness.into())
-    }
-
     /// Whether its Certificate message has no certificate in it.
     pub(in crate::handshake) fn has_empty_certificate(&self) -> bool {
         self.certificate

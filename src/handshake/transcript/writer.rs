@@ -190,6 +190,12 @@ impl Transcript {
         self.peers[direction].is_beginning_unseen = true;
     }
 
+    /// Notes that `direction` carried something else than TLS before, of which the beginning was not seen.
+    pub(in crate::handshake) fn note_amid_other(&mut self, direction: Direction) {
+        self.note_unseen_beginning(direction);
+        self.peers[direction].was_amid_other = true;
+    }
+
     /// Notes the round trip from the observer to the client.
     pub(in crate::handshake) fn note_client_round_trip(&mut self, trip: Duration) {
         self.client_round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);

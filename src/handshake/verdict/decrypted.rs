@@ -18,7 +18,12 @@ pub(super) fn conclude(transcript: &Transcript) -> Option<Conclusion> {
     if let Some((alert, description)) = first_error(transcript, decrypted) {
         let side = transcript.side(alert.sender);
         let failure = cause::from_alert(transcript, side, description);
-        if alert.is_encrypted() && cleartext::may_answer_missing(transcript, &alert) {
+        // Clients judge before their Finished; tlslite's judges after it, and had the server's tickets by then.
+        let may_follow_tickets = side == Side::Client
+            && has_finished(decrypted, Side::Client, alert.at)
+            && decrypted.is_unreadable.server;
+        let may_answer_missing = cleartext::may_answer_missing(transcript, &alert);
+        if alert.is_encrypted() && (may_follow_tickets || may_answer_missing) {
             return Some(Conclusion::unknown(UnknownBecause::Gap));
         }
         // One in the clear is left to the rules, which know what it answers.
@@ -26,6 +31,9 @@ pub(super) fn conclude(transcript: &Transcript) -> Option<Conclusion> {
             evidence: Evidence::Decrypted,
             ..Conclusion::failed(failure)
         });
+    }
+    if may_lack_refusal(transcript, decrypted) {
+        return Some(Conclusion::unknown(UnknownBecause::Gap));
     }
     is_success(transcript, decrypted).then(|| Conclusion {
         evidence: Evidence::Decrypted,
@@ -74,13 +82,23 @@ fn has_finished(decrypted: &Decrypted, side: Side, at: Arrival) -> bool {
 /// Whether both sides completed the handshake, and the server accepted the client's flight.
 fn is_success(transcript: &Transcript, decrypted: &Decrypted) -> bool {
     let is_complete = decrypted.finished.iter().all(Option::is_some);
-    // Some servers send tickets before they judge the client's certificate (tlslite): a refusal may be in what is missing.
-    let has_certificate = transcript.peer(Side::Client).certificate.is_some();
-    let may_lack_refusal = has_certificate && transcript.peer(Side::Server).ends_with_gap;
-    let has_gone_on = decrypted.server_messages > 0 && !may_lack_refusal
-        || decrypted.application_data.server.is_some();
+    let has_gone_on = decrypted.server_messages > 0 || decrypted.application_data.server.is_some();
     is_complete
         && (has_gone_on || decrypted.has_read_all() && has_ended_well(transcript, decrypted))
+}
+
+/// Whether all that shows that the server accepted the client's flight are tickets, and a gap follows.
+///
+/// Some servers send tickets before they judge the client's certificate (tlslite): a refusal may be in what is missing.
+fn may_lack_refusal(transcript: &Transcript, decrypted: &Decrypted) -> bool {
+    let has_certificate = transcript.peer(Side::Client).certificate.is_some();
+    let has_tickets_only =
+        decrypted.server_messages > 0 && decrypted.application_data.server.is_none();
+    let is_complete = decrypted.finished.iter().all(Option::is_some);
+    is_complete
+        && has_certificate
+        && has_tickets_only
+        && transcript.peer(Side::Server).ends_with_gap
 }
 
 /// Whether the end shows that the server accepted the client's flight, although it sent nothing but perhaps close_notify.
@@ -191,6 +209,34 @@ mod tests {
         assert_eq!(partly.verdict(), SUCCESS);
         let silent = with_certificate(CHAIN).opened_data(CLIENT);
         assert_ne!(silent.verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn tickets_before_a_gap_do_not_show_that_the_client_was_accepted() {
+        let ticket = |script: Script| script.opened(SERVER, HandshakeType::NewSessionTicket, &[]);
+        let cut = ticket(with_certificate(CHAIN)).gap(SERVER);
+        assert_eq!(cut.verdict(), "unknown observed");
+        let used = ticket(with_certificate(CHAIN))
+            .opened_data(SERVER)
+            .gap(SERVER);
+        assert_eq!(used.verdict(), SUCCESS);
+        assert_eq!(ticket(both_finished()).gap(SERVER).verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn an_alert_of_a_client_that_has_finished_may_follow_tickets_that_the_capture_lacks() {
+        let refuses = |script: Script| {
+            script
+                .opened_alert(CLIENT, AlertDescription::CertificateExpired)
+                .verdict()
+        };
+        let refused = "failure decrypted: cert_expired by client";
+        assert_eq!(refuses(both_finished()), refused);
+        let lacks = both_finished().gap(SERVER).unreadable(SERVER);
+        assert_eq!(refuses(lacks), "unknown observed");
+        // Before its Finished, it refuses what it has received.
+        let before = server_finished().gap(SERVER).unreadable(SERVER);
+        assert_eq!(refuses(before), refused);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) mod rejected_after;
 mod silence;
 mod undelivered;
 
-use crate::event::{Evidence, Finding, Outcome};
+use crate::event::{Evidence, Finding, Outcome, UnknownBecause};
 use crate::flow::Side;
 use crate::framing::Close;
 
@@ -109,9 +109,12 @@ pub(super) fn conclude(
 
 /// Whether a client left as those do that refuse a certificate without a word, and what it refused is not known yet.
 ///
-/// In TLS 1.3, a rule says so at once: it needs no certificate to be visible.
-pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
-    !transcript.is_tls13() && cleartext::left_at_certificate(transcript)
+/// In TLS 1.3, a rule says so at once: it needs no certificate to be visible. `None` if that is not known.
+pub(super) fn left_at_certificate(transcript: &Transcript) -> Option<bool> {
+    if transcript.is_tls13() {
+        return Some(false);
+    }
+    cleartext::left_at_certificate(transcript)
 }
 
 /// The verdict on a client that closed before the ServerHello reached it: nothing in the server's flight is the reason.
@@ -121,6 +124,9 @@ fn left_before_hello(transcript: &Transcript) -> Option<Conclusion> {
     let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
     if side == Side::Server || has_answered || transcript.had_received_hello(at) != Some(false) {
         return None;
+    }
+    if transcript.may_lack_close() {
+        return Some(Conclusion::unknown(UnknownBecause::AmbiguousClose));
     }
     let closed = || Conclusion::failed(cause::closed(transcript, side, close));
     Some(silence::before_close(transcript, side, at, None).unwrap_or_else(closed))

@@ -68,10 +68,13 @@ pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>)
     };
     if is_long(limit) && !has_begun_hidden_flight(transcript) {
         let cause = cause::silence(transcript, owing, waited, None);
-        return match has_watched || is_shown_open(transcript, owing) {
-            true => Conclusion::failed(cause),
-            false => Conclusion::inferred(cause, &T5),
-        };
+        if has_watched || is_shown_open(transcript, owing) {
+            return Conclusion::failed(cause);
+        }
+        // Amid a handshake, a file that says nothing more lacks the rest: it keeps the first packets of each connection, or not all.
+        if owing == Side::Server && !transcript.is_past_server_hello() {
+            return Conclusion::inferred(cause, &T5);
+        }
     }
     unknown(transcript, end)
 }
@@ -527,9 +530,10 @@ mod tests {
         let asked = || asked().message(SERVER, HandshakeType::ServerHelloDone, &[]);
         let choosing = asked().then_nothing(35_000);
         assert_eq!(because(&choosing), Some(UnknownBecause::CaptureEnd));
+        let watched = |script: Script| script.verdict_with(End::Silence, &[]);
         assert_eq!(
-            asked().then_nothing(60_000).verdict(),
-            "failure T5: handshake_timeout by client"
+            watched(asked().then_nothing(60_000)),
+            "failure observed: handshake_timeout by client"
         );
         let hidden = full().server_flight_with_request().then_nothing(35_000);
         assert_eq!(because(&hidden), Some(UnknownBecause::CaptureEnd));
@@ -537,15 +541,36 @@ mod tests {
 
     #[test]
     fn the_side_that_has_to_speak_next_is_to_blame() {
-        let silent = |script: Script| script.then_nothing(15_000).verdict();
-        let client = "failure T5: handshake_timeout by client";
-        let server = "failure T5: handshake_timeout by server";
+        let silent = |script: Script| {
+            let silent = script.then_nothing(15_000);
+            silent.verdict_with(End::Silence, &[])
+        };
+        let client = "failure observed: handshake_timeout by client";
+        let server = "failure observed: handshake_timeout by server";
         assert_eq!(silent(tls12()), server);
         assert_eq!(silent(server_flight_12()), client);
         assert_eq!(silent(server_flight_12().finished_12(CLIENT)), server);
         assert_eq!(silent(tls12().finished_12(SERVER)), client); // resumed
         assert_eq!(silent(full().server_flight()), client);
         assert_eq!(silent(full().server_records(&[65])), server);
+    }
+
+    /// A capture may keep the first packets of each connection only, or lack the reset with which a side gave up.
+    #[test]
+    fn silence_amid_a_handshake_proves_nothing_unless_the_connection_is_shown_to_be_open() {
+        let amid = || {
+            let flights = [tls12(), server_flight_12(), full().server_flight()];
+            flights.into_iter().chain([full().server_records(&[65])])
+        };
+        for script in amid() {
+            let silent = script.then_nothing(600_000);
+            assert_eq!(because(&silent), Some(UnknownBecause::CaptureEnd));
+        }
+        // Something came when the silence had lasted for long.
+        for script in amid() {
+            let open = script.wait(20_000).in_view(CLIENT).then_nothing(600_000);
+            assert!(open.verdict().contains("observed: handshake_timeout"));
+        }
     }
 
     #[test]

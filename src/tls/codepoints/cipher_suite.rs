@@ -97,6 +97,14 @@ impl KeyExchange {
     }
 }
 
+impl CipherSuite {
+    /// Whether records have a MAC and are not encrypted: all that was sent is readable. Up to TLS 1.2.
+    #[must_use]
+    pub fn is_without_encryption(self) -> bool {
+        self.name().is_some_and(|name| name.contains("_WITH_NULL_"))
+    }
+}
+
 cipher_suites! {
     /// A cipher suite. IANA "TLS Cipher Suites", and suites that were deployed without being registered:
     /// Fortezza and FIPS suites of SSL 3.0, CECPQ1, GOST of draft-chudov-cryptopro-cptls, ShangMi of
@@ -523,6 +531,15 @@ mod tests {
     use tls_parser::{TlsCipherAu as Au, TlsCipherKx as Kx, TlsCipherSuite};
 
     use super::*;
+
+    #[test]
+    fn suites_without_encryption_have_no_cipher_in_their_name() {
+        let is_without = |suite: CipherSuite| suite.is_without_encryption();
+        assert!(is_without(CipherSuite::TLS_RSA_WITH_NULL_SHA256));
+        assert!(is_without(CipherSuite::TLS_NULL_WITH_NULL_NULL));
+        assert!(!is_without(CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA));
+        assert!(!is_without(CipherSuite(0xfafa)));
+    }
 
     fn named() -> impl Iterator<Item = CipherSuite> {
         let all = (0..=u16::MAX).map(CipherSuite);

@@ -864,11 +864,12 @@ impl TcpConnection {
         half.assembler.is_started() && number.since(half.assembler.next()) > fin
     }
 
-    /// Whether the number of an empty segment makes it a keep-alive, or shows that bytes before it are missing.
+    /// Whether the number of an empty segment makes it a keep-alive, or shows that bytes before it are missing, or that it was sent
+    /// before its sender's FIN.
     fn is_probe_or_ahead(&self, direction: Direction, sequence: SeqNumber) -> bool {
         let fin = i32::from(self.halves[direction].fin.is_some());
         let ahead = self.ahead(direction, sequence);
-        ahead == -1 || ahead > fin
+        ahead == -1 || ahead == fin - 1 || ahead > fin
     }
 
     /// Records in `states` what a segment says about delivery in both directions.
@@ -887,7 +888,9 @@ impl TcpConnection {
             peer_state.note_answer();
         }
         half.settle(own_state);
+        let acknowledged = peer_state.acknowledged;
         peer_half.settle(peer_state);
+        peer_state.note_overtaken(acknowledged, time);
         if !segment.flags.rst {
             peer_state.is_window_closed = segment.window == 0;
         }
@@ -899,6 +902,10 @@ impl TcpConnection {
             let is_in_window = segment.sequence.since(half.assembler.next()) <= MAX_AHEAD;
             if segment.is_bare() && is_in_window {
                 own_state.announce(start);
+            }
+            let is_before = |fin: SeqNumber| segment.sequence.since(fin) <= 0;
+            if segment.is_bare() && half.fin.is_some_and(is_before) {
+                own_state.note_behind_fin(time);
             }
             let asks = own_state.handle_segment(start, length, time);
             peer_half.is_awaited |= asks;

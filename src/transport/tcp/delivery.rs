@@ -41,6 +41,13 @@ pub struct DeliveryState {
     pub unseen: u32,
     /// When the newest bytes were sent first.
     newest: Timestamp,
+    /// When the newest bytes were acknowledged that had not been captured. It counts while [`acknowledged`](Self::acknowledged) is beyond
+    /// [`sent`](Self::sent).
+    overtaken: Timestamp,
+    /// How long after their acknowledgment bytes were captured, in microseconds.
+    late: u32,
+    /// How long after its FIN a segment was captured that the sender sent before it, in microseconds.
+    behind_fin: u32,
     /// How far the sender of the reset was.
     reset_sent: SentWith,
     /// Whether a segment of the sender came so much later than its reset that the network hardly swapped the two.
@@ -157,6 +164,44 @@ impl DeliveryState {
         is_beyond(self.data_end, place)
     }
 
+    /// How much later than those of its peer the segments of this direction were captured, at least: bytes may come after the
+    /// acknowledgment of them.
+    #[must_use]
+    pub fn lateness(&self) -> Duration {
+        Duration::from_micros(self.late.into())
+    }
+
+    /// How much later than it was captured the FIN may have been sent: segments of before were captured behind it.
+    #[must_use]
+    pub fn fin_may_be_later(&self) -> Duration {
+        Duration::from_micros(self.behind_fin.into())
+    }
+
+    /// Notes an empty segment that was captured behind the FIN of this direction, and has a number of before it.
+    ///
+    /// Keep-alives have, too, but come a second later at the earliest (RFC 9293 §3.8.4 has two hours).
+    pub(crate) fn note_behind_fin(&mut self, now: Timestamp) {
+        const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+        let since = now.checked_since(self.newest).unwrap_or_default();
+        if since < SHORTEST_IDLE {
+            self.behind_fin = self.behind_fin.max(micros(since));
+        }
+    }
+
+    /// Whether bytes were acknowledged that have not been captured, or not yet.
+    fn is_overtaken(&self) -> bool {
+        self.acknowledged
+            .is_some_and(|acknowledged| is_beyond(acknowledged, self.sent))
+    }
+
+    /// Notes the moment, if the receiver acknowledges now what has not been captured; `before` is what it had acknowledged.
+    #[inline]
+    pub(super) fn note_overtaken(&mut self, before: Option<u32>, now: Timestamp) {
+        if self.acknowledged != before && self.is_overtaken() {
+            self.overtaken = now;
+        }
+    }
+
     /// Notes the payload of a segment of this direction.
     #[inline]
     pub(super) fn note_data(&mut self, start: u32, length: u32, now: Timestamp) {
@@ -189,6 +234,10 @@ impl DeliveryState {
             acknowledged
         };
         if is_beyond(end, self.sent) {
+            if self.is_overtaken() {
+                let late = now.checked_since(self.overtaken).unwrap_or_default();
+                self.late = self.late.max(micros(late));
+            }
             self.sent = end;
             self.newest = now;
         }
@@ -249,7 +298,7 @@ impl DeliveryState {
     }
 
     /// Notes an empty segment, whose number shows that its sender has sent what comes before it.
-    pub(super) const fn announce(&mut self, start: u32) {
+    pub(crate) const fn announce(&mut self, start: u32) {
         if is_beyond(start, self.sent) && is_beyond(start, self.announced) {
             self.announced = start;
         }
@@ -259,6 +308,12 @@ impl DeliveryState {
     pub(super) fn announced(&self) -> Option<u32> {
         let is_missing = self.hole.is_none() && is_beyond(self.announced, self.sent);
         is_missing.then_some(self.announced)
+    }
+
+    /// Whether one number of the sender lies behind what was captured: that of a FIN, or of a single byte.
+    #[must_use]
+    pub const fn may_lack_fin(&self) -> bool {
+        self.announced != 0 && self.announced == self.sent.wrapping_add(1)
     }
 
     /// Notes that the sender has sent all before `end`, which was not captured. One number may be its FIN.
@@ -316,6 +371,11 @@ impl DeliveryState {
     }
 }
 
+/// Microseconds, at most 2³² of them: more than an hour.
+fn micros(duration: Duration) -> u32 {
+    duration.as_micros().try_into().unwrap_or(u32::MAX)
+}
+
 /// Whether place `a` lies behind place `b`.
 const fn is_beyond(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() > 0
@@ -326,6 +386,44 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_segment_of_before_behind_a_fin_shows_that_the_fin_may_be_later() {
+        let behind = |now| {
+            let mut state = DeliveryState::default();
+            state.handle_segment(0, 100, at(0));
+            state.handle_segment(100, 1, at(10));
+            state.note_behind_fin(at(now));
+            state.fin_may_be_later()
+        };
+        assert_eq!(behind(160), Duration::from_millis(150));
+        assert_eq!(behind(2_000), Duration::ZERO, "a keep-alive");
+    }
+
+    /// The other direction's clock is late, or this one's is early: the acknowledgment comes first.
+    #[test]
+    fn bytes_that_come_after_their_acknowledgment_show_how_late_they_are() {
+        let mut state = DeliveryState::default();
+        let acknowledge = |state: &mut DeliveryState, place, now| {
+            let before = state.acknowledged;
+            state.acknowledge(place);
+            state.note_overtaken(before, at(now));
+        };
+        state.handle_segment(0, 100, at(0));
+        acknowledge(&mut state, 100, 1);
+        state.handle_segment(100, 50, at(2));
+        assert_eq!(state.lateness(), Duration::ZERO);
+        acknowledge(&mut state, 250, 3);
+        acknowledge(&mut state, 350, 5);
+        state.handle_segment(150, 100, at(43));
+        // Only the latest of the acknowledgments is known.
+        assert_eq!(state.lateness(), Duration::from_millis(38));
+        state.handle_segment(250, 100, at(44));
+        assert_eq!(state.lateness(), Duration::from_millis(39));
+        state.handle_segment(350, 10, at(60));
+        acknowledge(&mut state, 360, 90);
+        assert_eq!(state.lateness(), Duration::from_millis(39));
+    }
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_nanoseconds(milliseconds * 1_000_000)

@@ -123,8 +123,8 @@ impl<'t> ShapeEvidence<'t> {
     /// The same, with the times of both sides made comparable where the clock of one was seen to be late.
     pub(super) fn with_clocks_aligned(mut self) -> Self {
         let lateness = PerSide {
-            client: self.transcript.peer(CLIENT).lateness(),
-            server: self.transcript.peer(SERVER).lateness(),
+            client: self.transcript.lateness(CLIENT),
+            server: self.transcript.lateness(SERVER),
         };
         if lateness.iter().any(|late| !late.is_zero()) {
             for observation in self.seen.to_mut() {
@@ -696,7 +696,8 @@ impl<'t> ShapeEvidence<'t> {
 }
 
 /// Whether a client that closed at a moment did so as soon after `flight` as programs that refuse a certificate without a word;
-/// `None` if that is not known: the clock was set back in between, or the server's clock is late.
+/// `None` if that is not known: the clock was set back in between, the server's clock is late, or the close was captured before what the
+/// client had sent earlier.
 ///
 /// `flight` is a time of the server's clock, with its lateness taken off. How late a clock is, at least, is all that is known: the
 /// flight of a late server may have been captured long after it was sent. A late client makes the round trip to it look longer.
@@ -705,13 +706,16 @@ pub(in crate::handshake::verdict) fn is_at_once(
     flight: Timestamp,
     closed: Timestamp,
 ) -> Option<bool> {
-    let client_late = transcript.peer(CLIENT).lateness();
-    let is_server_late = !transcript.peer(SERVER).lateness().is_zero();
+    let client_late = transcript.lateness(CLIENT);
+    let is_server_late = !transcript.lateness(SERVER).is_zero();
     let closed = closed.saturating_sub(client_late);
     let waited = closed.checked_since(flight)?;
     let round_trip = transcript.client_round_trip().saturating_sub(client_late);
-    let is_soon = waited <= SILENT_REFUSAL + round_trip;
-    (!is_soon || !is_server_late).then_some(is_soon)
+    let longest = SILENT_REFUSAL + round_trip;
+    let is_soon = waited <= longest;
+    let may_be_later = transcript.delivery(CLIENT).fin_may_be_later();
+    let is_certain = !is_server_late && waited + may_be_later <= longest;
+    (!is_soon || is_certain).then_some(is_soon)
 }
 
 /// Whether the hello may be that of a program that refuses a certificate without a word: Node, Bun, Deno, asyncio. Browsers close

@@ -79,7 +79,7 @@ impl Inferred {
 /// Nothing is inferred from a client's flight with a gap, or with one behind it: the missing bytes may be the record that
 /// decides. One that ends before that flight does not change that the server accepted it. Nor is anything inferred from records
 /// whose order is not known, since nothing shows what their sender had acknowledged, or from a close where the ClientHello was not
-/// captured: what else the client had sent is not known.
+/// captured: what else the client had sent is not known. Nor from a reset before which a FIN may be missing.
 pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
     let mut observations = transcript.observations().iter();
     let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
@@ -105,7 +105,8 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
     }
     let is_closed = matches!(rule.claim, Claim::Failure(_, Reason::Closed));
     let is_said = matches!(rule.claim, Claim::Failure(_, Reason::Alert));
-    if is_closed && transcript.client_hello().is_none() || is_order_unknown && !is_said {
+    let is_close_unknown = transcript.client_hello().is_none() || transcript.may_lack_close();
+    if is_closed && is_close_unknown || is_order_unknown && !is_said {
         return None;
     }
     Some(Inferred {

@@ -1013,6 +1013,19 @@ mod tests {
         assert_eq!(left(280, Some((CLIENT, 150))), Some("C4"));
     }
 
+    /// What the client sent before its FIN was captured behind it.
+    #[test]
+    fn a_fin_that_was_captured_too_early_does_not_make_a_close_prompt() {
+        let left = |behind: i64| {
+            let script = full().server_flight().delivery(CLIENT, |delivery| {
+                delivery.note_behind_fin(Timestamp::from_nanoseconds(behind * 1_000_000));
+            });
+            decides(&script.fin(CLIENT))
+        };
+        assert_eq!(left(20), Some("C4f"));
+        assert_eq!(left(150), Some("C4u"));
+    }
+
     #[test]
     fn a_close_that_comes_sooner_than_an_answer_can_is_not_one() {
         let refused = |script: Script| {
