@@ -705,10 +705,12 @@ impl DatagramTable {
                 }
                 Claim::Rivals => {
                     self.begin_rival(index, hello, packet, conclusion, output);
-                    return self.feed_rival(index, direction, packet);
+                    return self.feed_rival(index, direction, packet, conclusion.config);
                 }
-                Claim::OfRival => return self.feed_rival(index, direction, packet),
-                Claim::OfNone => return,
+                Claim::OfRival => {
+                    return self.feed_rival(index, direction, packet, conclusion.config);
+                }
+                Claim::OfNone => return self.retain(index, packet, conclusion.config),
                 Claim::RivalWins => {
                     self.conclude(index, End::Replaced, at.time, conclusion, output);
                 }
@@ -751,15 +753,17 @@ impl DatagramTable {
         };
         flow.hello = flow.hello.or(hello);
         let direction = Direction::of(goes_up, flow.first_went_up);
-        let Some(open) = &mut flow.open else {
+        if flow.open.is_none() {
             return self.flows.touch(index, Lifetime::Established, at.time);
-        };
-        if conclusion.config.retains_packets {
-            let retained = flow.retained.get_or_insert_default();
-            let before = retained.bytes();
-            retained.push(packet.record, packet.bytes, packet.interface, true);
-            self.allocated += retained.bytes() - before;
         }
+        self.retain(index, packet, conclusion.config);
+        let open = self
+            .flows
+            .get_mut(index)
+            .and_then(|flow| flow.open.as_mut());
+        let Some(open) = open else {
+            return;
+        };
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
         open.take(direction, packet, at);
         let (wrong, refused) = open.tracker.take_guesses();
@@ -857,7 +861,14 @@ impl DatagramTable {
     }
 
     /// Takes a datagram of the rival.
-    fn feed_rival(&mut self, index: FlowIndex, direction: Direction, packet: &DatagramPacket<'_>) {
+    fn feed_rival(
+        &mut self,
+        index: FlowIndex,
+        direction: Direction,
+        packet: &DatagramPacket<'_>,
+        config: &Config,
+    ) {
+        self.retain(index, packet, config);
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         let flow = self.flows.get_mut(index);
         if let Some(shared) = flow.and_then(|flow| flow.shared.as_mut())
@@ -865,6 +876,18 @@ impl DatagramTable {
         {
             rival.open.take(direction, packet, at);
             rival.open.count_in(&mut self.allocated);
+        }
+    }
+
+    /// Retains a packet for all handshakes between its ports, if packets are retained.
+    fn retain(&mut self, index: FlowIndex, packet: &DatagramPacket<'_>, config: &Config) {
+        if config.retains_packets
+            && let Some(flow) = self.flows.get_mut(index)
+        {
+            let before = flow.retained.as_ref().map_or(0, RetainedPackets::bytes);
+            let retained = flow.retained.get_or_insert_default();
+            retained.push(packet.record, packet.bytes, packet.interface, true);
+            self.allocated += retained.bytes() - before;
         }
     }
 
