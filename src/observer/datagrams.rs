@@ -940,9 +940,13 @@ impl DatagramTable {
             // A client that was refused a version tries another one at once.
             let waited = at.time.checked_since(open.tracker.last_packet().time);
             let is_late = waited.is_some_and(|waited| waited >= QUIET);
-            let is_replaced = open
-                .tracker
-                .is_replaced_by(direction, packet.payload, is_late);
+            // Of captures that are read together, one that goes on would have it.
+            let has_ended = |end: &Timestamp| *end <= at.time;
+            let is_elsewhere = open.source != packet.interface.source
+                && !output.ends.get(&open.source).is_some_and(has_ended);
+            let is_replaced =
+                open.tracker
+                    .is_replaced_by(direction, packet.payload, is_late || is_elsewhere);
             if !is_replaced {
                 return;
             }
