@@ -6,6 +6,9 @@
 use std::fs;
 
 use serde_json::Value;
+use tlscope::event::Outcome;
+use tlscope::observer::{Config, Observer};
+use tlscope::time::Timestamp;
 
 use crate::support::datagrams::{
     Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
@@ -60,10 +63,36 @@ fn noise_over_udp_is_no_handshake() {
     assert_nothing_reported(&noise(16, &HEADS));
 }
 
+/// Of Ethernet, IPv4 and UDP.
+const HEADERS: usize = 14 + 20 + 8;
+/// Where the random of a ClientHello is: behind the headers of the record and of the message, and a version.
+const RANDOM: usize = HEADERS + 13 + 12 + 2;
+
+#[test]
+fn another_hello_between_the_same_ports_is_retained() {
+    let bytes = fs::read(fixtures::named("dtls12-client-refuses-openssl").capture).unwrap();
+    let mut capture = Pcap::read(&bytes).unwrap();
+    let mut hello = capture.packets[0].clone();
+    hello.bytes[RANDOM] ^= 1;
+    hello.time = capture.packets[3].time;
+    capture.packets.insert(4, hello.clone());
+    let mut observer = Observer::new(Config::default().with_retained_packets(true));
+    for packet in &capture.packets {
+        let [seconds, micros] = packet.time.map(i64::from);
+        let time = Timestamp::from_nanoseconds((seconds * 1_000_000 + micros) * 1_000);
+        observer.handle_ethernet(time, &packet.bytes);
+    }
+    observer.finish();
+    let reports: Vec<_> = std::iter::from_fn(|| observer.poll_report()).collect();
+    let failed = reports
+        .iter()
+        .find(|report| report.event.outcome == Outcome::Failure);
+    let packets = failed.unwrap().packets.as_ref().unwrap();
+    assert!(packets.iter().any(|(_, bytes)| bytes == hello.bytes));
+}
+
 #[test]
 fn a_client_that_begins_again_and_gives_up_ends_no_handshake_but_its_own() {
-    const HEADERS: usize = 14 + 20 + 8; // of Ethernet, IPv4 and UDP
-    const RANDOM: usize = HEADERS + 13 + 12 + 2; // behind the headers of the record and of the message, and a version
     const ALERT: [u8; 15] = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 80];
     let bytes = fs::read(fixtures::named("dtls12-cookie").capture).unwrap();
     let capture = Pcap::read(&bytes).unwrap();

@@ -257,6 +257,71 @@ fn what_the_capture_lacks_only_makes_a_verdict_unknown() {
     );
 }
 
+/// Each frame twice, the second this much later: two points of capture, or a mirror that is slow.
+fn copied(frames: &[Frame], milliseconds: i64) -> Vec<Frame> {
+    let later = |time: Timestamp| {
+        Timestamp::from_nanoseconds(time.as_nanoseconds() + milliseconds * 1_000_000)
+    };
+    let copies = frames
+        .iter()
+        .map(|(time, bytes)| (later(*time), bytes.clone()));
+    let mut all: Vec<Frame> = frames.iter().cloned().chain(copies).collect();
+    all.sort_by_key(|(time, _)| *time);
+    all
+}
+
+#[test]
+fn a_login_whose_packets_are_captured_twice_is_one() {
+    let frames = frames();
+    let labels = labels();
+    for milliseconds in [1, 20, 90, 150, 400, 2_000] {
+        for (station, seen) in events(&copied(&frames, milliseconds)) {
+            let [event] = &seen[..] else {
+                panic!(
+                    "{station}: {} events, copied {milliseconds} ms later",
+                    seen.len()
+                );
+            };
+            assert_eq!(
+                Verdict::of(event),
+                labels[&station],
+                "{station}, {milliseconds} ms"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_login_on_a_wire_whose_frames_are_captured_twice_is_one() {
+    let frames = frames();
+    for is_to_group in [false, true] {
+        let on_wires = on_wires(&frames, is_to_group);
+        let observed = |frames: &[Frame]| {
+            let mut observer = Observer::new(Config::default());
+            for (time, bytes) in frames {
+                observer.handle_ethernet(*time, bytes);
+            }
+            observer.finish();
+            outcomes(std::iter::from_fn(move || observer.poll_event()))
+        };
+        let expected = observed(&on_wires);
+        assert!(expected.len() > 150, "{}", expected.len());
+        // What goes to a group may be for another device once the login is over.
+        let delays = if is_to_group {
+            &[1][..]
+        } else {
+            &[1, 20, 90, 150, 400]
+        };
+        for milliseconds in delays.iter().copied() {
+            let found = observed(&copied(&on_wires, milliseconds));
+            assert_eq!(
+                found, expected,
+                "{milliseconds} ms, to a group: {is_to_group}"
+            );
+        }
+    }
+}
+
 /// Both sides send to a group, so that no frame has the addresses of both: only the identifiers of EAP tell who answers whom.
 #[test]
 fn a_login_to_a_group_address_stays_one_event_where_frames_are_missing() {

@@ -7,6 +7,9 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
+use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
+use tlscope::event::Outcome;
+use tlscope::observer::{Config, Observer};
 
 use crate::support::check;
 use crate::support::datagrams::{
@@ -188,22 +191,28 @@ fn essence(event: &Value) -> Value {
         .into()
 }
 
-/// Both captures at the same time, the second this much later than the first.
-fn at_the_same_time(first: &Pcap, second: &Pcap, later: Duration) -> Pcap {
-    let micros = |packet: &Packet| {
-        let [seconds, micros] = packet.time.map(u64::from);
-        seconds * 1_000_000 + micros
-    };
+fn micros(packet: &Packet) -> u64 {
+    let [seconds, micros] = packet.time.map(u64::from);
+    seconds * 1_000_000 + micros
+}
+
+/// The second capture as if it began this much later than the first.
+fn later_than(first: &Pcap, second: &Pcap, later: Duration) -> Pcap {
     let start = micros(&first.packets[0]) + later.as_micros() as u64;
     let begun = micros(&second.packets[0]);
-    let mut both = first.clone();
-    both.packets.extend(second.packets.iter().map(|packet| {
+    let mut moved = second.clone();
+    for packet in &mut moved.packets {
         let time = start + micros(packet) - begun;
-        Packet {
-            time: [(time / 1_000_000) as u32, (time % 1_000_000) as u32],
-            ..packet.clone()
-        }
-    }));
+        packet.time = [(time / 1_000_000) as u32, (time % 1_000_000) as u32];
+    }
+    moved
+}
+
+/// Both captures at the same time, the second this much later than the first.
+fn at_the_same_time(first: &Pcap, second: &Pcap, later: Duration) -> Pcap {
+    let mut both = first.clone();
+    both.packets
+        .extend(later_than(first, second, later).packets);
     both.packets.sort_by_key(micros);
     both
 }
@@ -235,6 +244,47 @@ fn connections_between_the_same_ports_have_an_event_each() {
             }
         }
     }
+}
+
+/// The outcomes of the handshakes in captures that are read together.
+fn outcomes_of_both(captures: [&Pcap; 2]) -> Vec<Outcome> {
+    let folder = scratch::folder("quic-two-captures");
+    let mut paths = Vec::new();
+    for (capture, name) in captures.into_iter().zip(["one.pcap", "other.pcap"]) {
+        let path = folder.join(name);
+        fs::write(&path, capture.to_bytes()).unwrap();
+        paths.push(path);
+    }
+    let mut files = CaptureFiles::open(&paths);
+    let mut observer = Observer::new(Config::default());
+    let mut batch = PacketBatch::default();
+    while files.next_batch(&mut batch).unwrap() {
+        observer.handle_batch(&batch);
+    }
+    observer.finish();
+    let events = std::iter::from_fn(|| observer.poll_event());
+    events.map(|event| event.outcome).collect()
+}
+
+/// A client that was refused a version tries another one at once, and that looks like any other client that uses its port.
+#[test]
+fn a_client_tries_another_version_in_the_capture_that_has_its_first_packet() {
+    let bytes = fs::read(fixtures::named("quic-no-common-version").capture).unwrap();
+    let mut refused = Pcap::read(&bytes).unwrap();
+    let [first, second, later] = &mut refused.packets[..] else {
+        panic!("a packet, a list of versions, and another packet later");
+    };
+    for packet in [&mut *first, second] {
+        set_client_port(packet, 50_000);
+    }
+    assert!(later.time[0] > first.time[0]);
+    let later = Duration::from_millis(300);
+    let other = later_than(&refused, &with_client_port("quic", 50_000), later);
+    let both = [Outcome::Failure, Outcome::Success];
+    assert_eq!(outcomes_of_both([&refused, &other]), both);
+    // A capture that has ended may go on in another file.
+    refused.packets.truncate(2);
+    assert_eq!(outcomes_of_both([&refused, &other]), [Outcome::Success]);
 }
 
 #[test]

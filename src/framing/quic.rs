@@ -104,7 +104,8 @@ pub(crate) struct DatagramShape {
     pub(crate) short_id: u32,
     /// Whether the id is one that its receiver has used itself.
     pub(crate) is_id_known: bool,
-    /// Whether the same bytes came before: captured twice, or sent again by a side that has closed.
+    /// Whether it says nothing new: the same bytes came before, captured twice or sent again by a side that has closed. Or it is a 1-RTT packet
+    /// that anybody may have sent.
     pub(crate) is_repeated: bool,
     /// Whether Handshake and 1-RTT packets in it were opened.
     pub(crate) is_opened: bool,
@@ -177,6 +178,16 @@ impl KnownIds {
             }
             None => false,
         }
+    }
+
+    /// Whether a long header may be one of this connection: its ids are those that both sides have chosen, as far as they are known.
+    ///
+    /// Neither side changes them during the handshake (RFC 9000 §7.2), and who does not see the packets does not know them.
+    fn fit(&self, sender: Direction, destination: ConnectionId, source: ConnectionId) -> bool {
+        let [to, from] = [&self.0[sender], &self.0[sender.flip()]];
+        // An end that has chosen no id yet is known by the one that its peer made up for it.
+        to.contains(&destination) && (from.len() < 2 || from.contains(&source))
+            || from.contains(&source) && !source.is_empty()
     }
 
     /// Whether packets in a direction have no id: then only their ports say which connection they belong to, and it is the only
@@ -610,6 +621,9 @@ impl Connection {
         guesses: &mut Guesses,
         recipient: &mut impl Recipient,
     ) {
+        if self.is_foreign(sender, payload) {
+            return;
+        }
         let mut shape = DatagramShape {
             length: u16::try_from(payload.len()).unwrap_or(u16::MAX),
             is_repeated: self.is_copy(sender, payload),
@@ -703,6 +717,17 @@ impl Connection {
         let discarded =
             streams.map(|stream| stream.messages.take_discarded() + stream.crypto.take_discarded());
         discarded.sum::<u64>() + std::mem::take(&mut self.discarded)
+    }
+
+    /// Whether a datagram is one of another connection between these ports, or of somebody who sends in the name of a peer. An Initial packet proves
+    /// itself where it opens, and a 1-RTT packet has an id that may be new.
+    fn is_foreign(&self, sender: Direction, payload: &[u8]) -> bool {
+        match Packets::new(payload, payload.len()).next() {
+            Some(Packet::Long(packet)) if packet.packet_type != PacketType::Initial => {
+                !self.ids.fit(sender, packet.destination, packet.source)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the same datagram came a moment ago: QUIC itself never sends the same bytes twice, except for those that

@@ -13,12 +13,12 @@ use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey, PerDirection};
 use crate::framing::Payload;
-use crate::framing::dtls::{Opening, dtls_in, opening};
+use crate::framing::dtls::{Opening, dtls_in, number_of_alert, opening};
 use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
-use crate::tls::{ContentType, HandshakeType};
+use crate::tls::HandshakeType;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
@@ -119,13 +119,6 @@ impl<'p> DatagramPacket<'p> {
         }
         Some(Beginning { protocol, hello })
     }
-}
-
-/// The number of the alert in the clear that a datagram of DTLS begins with.
-fn number_of_alert(payload: &[u8]) -> Option<u64> {
-    let [content_type, _, _, epoch @ .., a, b, c, d, e, f] = payload.first_chunk::<11>()?;
-    let is_alert = *content_type == ContentType::Alert.0 && *epoch == [0, 0];
-    is_alert.then(|| u64::from_be_bytes([0, 0, *a, *b, *c, *d, *e, *f]))
 }
 
 /// Part of a random, which tells hellos apart.
@@ -256,9 +249,7 @@ impl SharedPorts {
             + self.others.capacity() * size_of::<Box<Open>>()
             + ids
     }
-}
 
-impl SharedPorts {
     /// Finds the connection that has got an id which nobody knows, among those that were not quiet, and makes it the one at hand.
     /// False if it is none with an open handshake, or if nothing says which: then each of them may lack this packet.
     fn claim_unknown(&mut self, open: &mut Box<Open>, source: &Arc<str>, now: Timestamp) -> bool {
@@ -346,7 +337,20 @@ impl Datagrams {
         shared.claim_unknown(open, &packet.interface.source, now)
     }
 
-    /// Which handshake over DTLS a datagram with a hello belongs to.
+    /// Which handshake over DTLS a datagram belongs to, with the `hello` that it begins with.
+    fn claim_records(
+        &mut self,
+        direction: Direction,
+        packet: &DatagramPacket<'_>,
+        hello: Option<&Opening<'_>>,
+    ) -> Claim {
+        match hello {
+            Some(hello) => self.claim_hello(hello),
+            None => self.claim_alert(direction, packet),
+        }
+    }
+
+    /// Which handshake a datagram with a hello belongs to.
     fn claim_hello(&mut self, hello: &Opening<'_>) -> Claim {
         let begun = hello.client_random().map(part_of);
         let is_other = matches!((self.hello, begun), (Some(known), Some(begun)) if known != begun);
@@ -405,8 +409,8 @@ impl Datagrams {
         }
     }
 
-    /// Which handshake over DTLS an alert in the clear belongs to, if there is a rival: each client numbers its records.
-    fn claim_alert(&mut self, direction: Direction, payload: &[u8]) -> Claim {
+    /// Which handshake an alert in the clear belongs to, if there is a rival: each client numbers its records.
+    fn claim_alert(&mut self, direction: Direction, packet: &DatagramPacket<'_>) -> Claim {
         let rival = self
             .shared
             .as_ref()
@@ -415,8 +419,10 @@ impl Datagrams {
             return Claim::AtHand;
         };
         let next = |open: &Open| open.tracker.next_in_clear(direction);
+        let Payload { captured, missing } = packet.content(Protocol::Dtls);
+        let number = number_of_alert(captured, missing);
         let (Some(number), Some(next_at_hand), Some(next_of_rival)) =
-            (number_of_alert(payload), next(open), next(&rival.open))
+            (number, next(open), next(&rival.open))
         else {
             return Claim::AtHand;
         };
@@ -686,10 +692,12 @@ impl DatagramTable {
         }
         let beginning = packet.beginning();
         let hello = beginning.and_then(|beginning| beginning.client_hello());
-        if let (Some(index), Some(opening)) = (known, beginning.and_then(|begun| begun.hello))
+        if let Some(index) = known
             && let Some(flow) = self.flows.get_mut(index)
         {
-            match flow.claim_hello(&opening) {
+            let direction = Direction::of(goes_up, flow.first_went_up);
+            let opening = beginning.and_then(|beginning| beginning.hello);
+            match flow.claim_records(direction, packet, opening.as_ref()) {
                 Claim::AtHand => {}
                 Claim::Replaces => {
                     self.remove(index, End::Replaced, at.time, conclusion, output);
@@ -697,23 +705,15 @@ impl DatagramTable {
                 }
                 Claim::Rivals => {
                     self.begin_rival(index, hello, packet, conclusion, output);
-                    return self.feed_rival(index, goes_up, packet, at);
+                    return self.feed_rival(index, direction, packet, conclusion.config);
                 }
-                Claim::OfRival => return self.feed_rival(index, goes_up, packet, at),
-                Claim::OfNone => return,
+                Claim::OfRival => {
+                    return self.feed_rival(index, direction, packet, conclusion.config);
+                }
+                Claim::OfNone => return self.retain(index, packet, conclusion.config),
                 Claim::RivalWins => {
                     self.conclude(index, End::Replaced, at.time, conclusion, output);
                 }
-            }
-        }
-        if let Some(index) = known
-            && let Some(flow) = self.flows.get_mut(index)
-        {
-            let direction = Direction::of(goes_up, flow.first_went_up);
-            match flow.claim_alert(direction, packet.payload) {
-                Claim::OfRival => return self.feed_rival(index, goes_up, packet, at),
-                Claim::OfNone => return,
-                Claim::AtHand | Claim::Replaces | Claim::Rivals | Claim::RivalWins => {}
             }
         }
         if let Some(index) = known
@@ -753,15 +753,17 @@ impl DatagramTable {
         };
         flow.hello = flow.hello.or(hello);
         let direction = Direction::of(goes_up, flow.first_went_up);
-        let Some(open) = &mut flow.open else {
+        if flow.open.is_none() {
             return self.flows.touch(index, Lifetime::Established, at.time);
-        };
-        if conclusion.config.retains_packets {
-            let retained = flow.retained.get_or_insert_default();
-            let before = retained.bytes();
-            retained.push(packet.record, packet.bytes, packet.interface, true);
-            self.allocated += retained.bytes() - before;
         }
+        self.retain(index, packet, conclusion.config);
+        let open = self
+            .flows
+            .get_mut(index)
+            .and_then(|flow| flow.open.as_mut());
+        let Some(open) = open else {
+            return;
+        };
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
         open.take(direction, packet, at);
         let (wrong, refused) = open.tracker.take_guesses();
@@ -862,19 +864,30 @@ impl DatagramTable {
     fn feed_rival(
         &mut self,
         index: FlowIndex,
-        goes_up: bool,
+        direction: Direction,
         packet: &DatagramPacket<'_>,
-        at: Arrival,
+        config: &Config,
     ) {
-        let Some(flow) = self.flows.get_mut(index) else {
-            return;
-        };
-        let direction = Direction::of(goes_up, flow.first_went_up);
-        if let Some(shared) = &mut flow.shared
+        self.retain(index, packet, config);
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        let flow = self.flows.get_mut(index);
+        if let Some(shared) = flow.and_then(|flow| flow.shared.as_mut())
             && let Some(rival) = &mut shared.rival
         {
             rival.open.take(direction, packet, at);
             rival.open.count_in(&mut self.allocated);
+        }
+    }
+
+    /// Retains a packet for all handshakes between its ports, if packets are retained.
+    fn retain(&mut self, index: FlowIndex, packet: &DatagramPacket<'_>, config: &Config) {
+        if config.retains_packets
+            && let Some(flow) = self.flows.get_mut(index)
+        {
+            let before = flow.retained.as_ref().map_or(0, RetainedPackets::bytes);
+            let retained = flow.retained.get_or_insert_default();
+            retained.push(packet.record, packet.bytes, packet.interface, true);
+            self.allocated += retained.bytes() - before;
         }
     }
 
@@ -927,9 +940,13 @@ impl DatagramTable {
             // A client that was refused a version tries another one at once.
             let waited = at.time.checked_since(open.tracker.last_packet().time);
             let is_late = waited.is_some_and(|waited| waited >= QUIET);
-            let is_replaced = open
-                .tracker
-                .is_replaced_by(direction, packet.payload, is_late);
+            // Of captures that are read together, one that goes on would have it.
+            let has_ended = |end: &Timestamp| *end <= at.time;
+            let is_elsewhere = open.source != packet.interface.source
+                && !output.ends.get(&open.source).is_some_and(has_ended);
+            let is_replaced =
+                open.tracker
+                    .is_replaced_by(direction, packet.payload, is_late || is_elsewhere);
             if !is_replaced {
                 return;
             }

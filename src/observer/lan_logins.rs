@@ -21,6 +21,7 @@ use crate::event::{EapFacts, EapResult, Transport};
 use crate::flow::{Direction, FlowKey, IpProtocol, Side};
 use crate::handshake::End;
 use crate::time::Timestamp;
+use crate::transport::SeenPackets;
 use crate::transport::eap::{EapCode, EapMethod, EapPacket};
 
 use super::conclusion::Conclusion;
@@ -34,6 +35,9 @@ const MAX_LOGINS: usize = 256;
 /// How long an authenticator waits for the answer to a request: `suppTimeout` of IEEE 802.1X-2004 §9.4.1. It repeats the request
 /// then, or gives up.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The first byte of an EAP packet that answers a request (RFC 3748 §4).
+const RESPONSE: u8 = 2;
 
 /// A packet with an EAPOL frame.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,8 @@ pub(super) struct LanLogins {
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
+    /// Frames whose addresses say to which login they belong.
+    seen: SeenPackets,
     hasher: RandomState,
     timeout: Duration,
 }
@@ -82,21 +88,24 @@ struct LanLogin {
     recent: [(u64, Timestamp); RECENT],
 }
 
-/// Packets that are compared with a new one, since mirrored ports show packets twice, and the copies may come after later ones.
-const RECENT: usize = 8;
+/// Frames that are compared with a new one: those of all devices that log in at once, within [`COPY`].
+const MAX_SEEN: usize = 1 << 10;
+
+/// Packets of a login to a group that are compared with a new one, since mirrored ports show packets twice, and the copies may come after later ones.
+const RECENT: usize = 32;
 
 impl LanLogin {
     /// Whether the same bytes came a moment ago: a login has no two packets of the same identifier and content in so short a time.
-    fn is_copy(&mut self, digest: u64, now: Timestamp) -> bool {
+    fn has_seen(&self, digest: u64, now: Timestamp) -> bool {
         let is_same = |(known, time): &(u64, Timestamp)| {
             *known == digest && now.checked_since(*time).is_some_and(|since| since < COPY)
         };
-        if self.recent.iter().any(is_same) {
-            return true;
-        }
+        self.recent.iter().any(is_same)
+    }
+
+    fn note_seen(&mut self, digest: u64, now: Timestamp) {
         self.recent.rotate_right(1);
         self.recent[0] = (digest, now);
-        false
     }
 }
 
@@ -107,6 +116,7 @@ impl LanLogins {
             logins: HashMap::new(),
             open: OpenHandshakes::default(),
             held: 0,
+            seen: SeenPackets::new(MAX_SEEN),
             hasher: RandomState::default(),
             timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
         }
@@ -124,7 +134,7 @@ impl LanLogins {
 
     /// Bytes of memory that logins take.
     pub(super) fn allocated(&self) -> usize {
-        self.held + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
+        self.held + self.seen.allocated() + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
     }
 
     /// Takes a frame.
@@ -136,6 +146,9 @@ impl LanLogins {
     ) {
         let EapolFrame { source, kind, .. } = packet.frame;
         let now = packet.record.timestamp;
+        if self.is_copy(&packet.frame, now) {
+            return;
+        }
         let eap = match kind {
             EapolKind::Eap => EapPacket::read(packet.frame.body),
             // The device begins again, unless this is a copy of what the login began with.
@@ -152,17 +165,18 @@ impl LanLogins {
         let Some(eap) = eap else {
             return;
         };
-        let Some(key) = self.find(packet, &eap, conclusion, output) else {
+        let digest = self.hasher.hash_one((source, packet.frame.body));
+        let Some(key) = self.find(packet, &eap, digest, conclusion, output) else {
             return;
         };
         let Some(known) = self.logins.get_mut(&key) else {
             return;
         };
         known.last = known.last.max(now);
-        let digest = self.hasher.hash_one((source, packet.frame.body));
-        if known.login.is_over || known.is_copy(digest, now) {
+        if known.login.is_over || known.has_seen(digest, now) {
             return;
         }
+        known.note_seen(digest, now);
         let sender = match eap.code {
             EapCode::Response => Direction::Forward,
             _ => Direction::Reverse,
@@ -218,11 +232,31 @@ impl LanLogins {
         }
     }
 
+    /// Whether the same frame came a moment ago. What an authenticator sends to a group is the same for several devices.
+    fn is_copy(&mut self, frame: &EapolFrame<'_>, now: Timestamp) -> bool {
+        let EapolFrame {
+            source,
+            destination,
+            kind,
+            body,
+        } = *frame;
+        let is_start = kind == EapolKind::Start;
+        let is_from_device = is_start || matches!(body, [RESPONSE, ..]);
+        if is_group(destination) && !is_from_device {
+            return false;
+        }
+        let digest = self.hasher.hash_one((source, destination, is_start, body));
+        let before = self.seen.insert(digest, now);
+        let since = before.and_then(|before| now.checked_since(before));
+        since.is_some_and(|since| since < COPY)
+    }
+
     /// The login of a packet, begun if need be.
     fn find(
         &mut self,
         packet: &EapolPacket<'_>,
         eap: &EapPacket<'_>,
+        digest: u64,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) -> Option<LanKey> {
@@ -261,8 +295,10 @@ impl LanLogins {
         let known = self.logins.get(&key);
         // A device that is asked for its identity in a method, or after one, logs in again.
         let is_identity = eap.code == EapCode::Request && eap.method == EapMethod::IDENTITY;
-        let has_begun =
-            |known: &LanLogin| known.login.is_over || known.login.exchange.method().is_some();
+        let has_begun = |known: &LanLogin| {
+            let is_amid_method = known.login.exchange.method().is_some();
+            known.login.is_over || is_amid_method && !known.has_seen(digest, now)
+        };
         if is_identity && known.is_some_and(has_begun) {
             self.remove(key, End::Replaced, now, conclusion, output);
         }

@@ -37,8 +37,8 @@ const MOST_SHARES: usize = 4;
 const BYTES_PER_LOGIN: usize = 1 << 10;
 /// How long a login is waited for without a packet: servers forget it before, FreeRADIUS and hostapd after 60 s.
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Copies of a packet within this time are one packet captured twice: access servers repeat a request after a second or more.
-pub(super) const COPY: Duration = Duration::from_millis(100);
+/// Copies of a packet within this time are one packet captured twice: access servers and authenticators repeat a request after a second or more.
+pub(super) const COPY: Duration = Duration::from_millis(500);
 
 /// A packet of RADIUS, with what its headers say.
 #[derive(Debug)]
@@ -268,7 +268,7 @@ impl Logins {
             Found::Continued(place) => Some(place),
             Found::Resumed(place) => {
                 let exchange = &mut self.radius.get_mut(place)?.exchange;
-                // A copy of a request so old that its State is forgotten.
+                // It comes behind later ones.
                 if exchange.is_behind(eap.identifier) {
                     return None;
                 }
@@ -283,6 +283,7 @@ impl Logins {
                 self.held = self.held + login.allocated() - before;
                 None
             }
+            Found::Copied => None,
             Found::Unknown => {
                 while (self.radius.len() >= self.most || self.room < BYTES_PER_LOGIN)
                     && let Some(oldest) = self.radius.oldest()
@@ -319,6 +320,7 @@ impl Logins {
                 self.held = self.held + login.allocated() - before;
                 None
             }
+            Answered::Copied => None,
             Answered::Unknown => {
                 conclusion.stats.logins_unmatched += u64::from(eap.is_some());
                 None

@@ -6,14 +6,17 @@
 //! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
 //! | [`radius`] | which login a RADIUS packet belongs to |
 //! | [`eap`] | EAP, which carries TLS in fragments: both streams in order, their gaps, the end |
+//! | [`SeenPackets`] | copies of packets are recognised |
 //! | [`quic`] | what the headers and frames of QUIC packets say |
 
 pub mod eap;
 mod index;
 pub mod quic;
 pub mod radius;
+mod seen;
 mod table;
 pub mod tcp;
 
 pub(crate) use index::PlaceIndex;
+pub use seen::SeenPackets;
 pub use table::{FlowIndex, FlowTable, HashedKey, KeyHasher, LIFETIMES, Lifetime, Sought};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use etherparse::{InternetSlice, SlicedPacket, TransportSlice};
+use etherparse::{InternetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use tlscope::event::{ErrorType, Handshake, Outcome, Protocol};
 
 use crate::support::fixtures::{self, package};
@@ -32,6 +32,16 @@ const CHANGES: &[Change] = &[
         name: "mirrored-1ms-later",
         harm: Harm::None,
         apply: |capture, _| copy_all(capture, 1_000),
+    },
+    Change {
+        name: "mirrored-30ms-later",
+        harm: Harm::Evidence,
+        apply: |capture, _| copy_all(capture, 30_000),
+    },
+    Change {
+        name: "mirrored-400ms-later",
+        harm: Harm::Evidence,
+        apply: |capture, _| copy_all(capture, 400_000),
     },
     Change {
         name: "first-copied-late",
@@ -138,6 +148,26 @@ const CHANGES: &[Change] = &[
         name: "another-hello",
         harm: Harm::None,
         apply: |capture, random| forge_hellos(capture, random),
+    },
+    Change {
+        name: "forged-1-rtt-of-client",
+        harm: Harm::None,
+        apply: |capture, random| forge(capture, random, true, short_packet),
+    },
+    Change {
+        name: "forged-1-rtt-of-server",
+        harm: Harm::None,
+        apply: |capture, random| forge(capture, random, false, short_packet),
+    },
+    Change {
+        name: "forged-handshake-packet-of-client",
+        harm: Harm::None,
+        apply: |capture, random| forge(capture, random, true, handshake_packet),
+    },
+    Change {
+        name: "forged-handshake-packet-of-server",
+        harm: Harm::None,
+        apply: |capture, random| forge(capture, random, false, handshake_packet),
     },
 ];
 
@@ -312,6 +342,72 @@ fn forge_hellos(capture: &mut Pcap, random: &mut Random) {
     }
     capture.packets.extend(forged);
     sort(capture);
+}
+
+/// What looks like a 1-RTT packet of QUIC, with so many bytes.
+fn short_packet(random: &mut Random, length: usize) -> Vec<u8> {
+    let mut packet = random.bytes(length);
+    packet[0] = 0x40 | packet[0] >> 2;
+    packet
+}
+
+/// What looks like a Handshake packet of QUIC version 1, with ids of eight bytes.
+fn handshake_packet(random: &mut Random, length: usize) -> Vec<u8> {
+    let [destination, source] = [0, 0].map(|_| [&[8][..], &random.bytes(8)].concat());
+    let rest = (0x4000 | length as u16).to_be_bytes();
+    let header = [&[0xe3, 0, 0, 0, 1][..], &destination, &source, &rest].concat();
+    [header, random.bytes(length)].concat()
+}
+
+/// Somebody who does not know the ids of a connection sends a packet of QUIC in the name of one side, after a packet of each flow.
+fn forge(
+    capture: &mut Pcap,
+    random: &mut Random,
+    is_of_client: bool,
+    packet: fn(&mut Random, usize) -> Vec<u8>,
+) {
+    let [after, length] = [random.below(12), random.pick(&[30, 45, 70, 400])];
+    let mut flows = BTreeMap::<_, Vec<&Packet>>::new();
+    for packet in &capture.packets {
+        if let Some(flow) = packet.flow() {
+            flows.entry(flow).or_default().push(packet);
+        }
+    }
+    let mut forged = Vec::new();
+    for packets in flows.into_values() {
+        let of_side = packets
+            .iter()
+            .find(|packet| goes_up(packet) == is_of_client);
+        let Some((ends, _)) = of_side.and_then(|packet| packet.udp()) else {
+            continue;
+        };
+        let payload = packet(random, length);
+        let before = packets[after.min(packets.len() - 1)];
+        let bytes = datagram(&ends, &payload);
+        let packet = Packet {
+            time: before.time,
+            wire_length: bytes.len() as u32,
+            bytes,
+        };
+        forged.push(packet.later(1));
+    }
+    capture.packets.extend(forged);
+    sort(capture);
+}
+
+fn datagram([source, destination]: &[End; 2], payload: &[u8]) -> Vec<u8> {
+    let link = PacketBuilder::ethernet2([2; 6], [4; 6]);
+    let addresses = [&source.0, &destination.0];
+    let builder = if let [Ok(from), Ok(to)] = addresses.map(|bytes| bytes[..].try_into()) {
+        link.ipv4(from, to, 64)
+    } else {
+        let [from, to] = addresses.map(|bytes| bytes[..].try_into().unwrap());
+        link.ipv6(from, to, 64)
+    };
+    let mut bytes = Vec::new();
+    let datagram = builder.udp(source.1, destination.1);
+    datagram.write(&mut bytes, payload).unwrap();
+    bytes
 }
 
 /// Whose handshake it is.

@@ -145,6 +145,20 @@ pub(crate) fn opening(records: &[u8], missing: usize) -> Option<Opening<'_>> {
     })
 }
 
+/// The number of the record that the records begin with, if that is an alert in the clear.
+pub(crate) fn number_of_alert(records: &[u8], missing: usize) -> Option<u64> {
+    let record = Record::take(&mut Reader::new(records), missing, 0).ok()?;
+    match record.header {
+        Header::Full {
+            content_type: ContentType::Alert,
+            epoch: 0,
+            sequence,
+            ..
+        } => Some(sequence),
+        _ => None,
+    }
+}
+
 /// Version, random, three empty lengths and a cipher suite, and the cookie's length.
 const SHORTEST_CLIENT_HELLO: usize = 2 + 32 + 1 + 1 + 2 + 2 + 2;
 /// Version, random, the length of the session identifier, cipher suite and compression method.
@@ -191,6 +205,21 @@ mod tests {
             assert_eq!(opening(prefix, 0), None, "{length}");
             let is_read = opening(prefix, hello.len() - length).is_some();
             assert_eq!(is_read, length >= 13 + 12 + 2, "{length}");
+        }
+    }
+
+    #[test]
+    fn an_alert_in_the_clear_has_a_number() {
+        let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 1, 2, 0, 2, 2, 40];
+        assert_eq!(number_of_alert(&alert, 0), Some(0x0102));
+        assert_eq!(number_of_alert(&alert[..13], 2), Some(0x0102));
+        for length in 0..alert.len() {
+            assert_eq!(number_of_alert(&alert[..length], 0), None, "{length}");
+        }
+        for (at, byte) in [(0, 22), (4, 1)] {
+            let mut other = alert;
+            other[at] = byte;
+            assert_eq!(number_of_alert(&other, 0), None, "{other:?}");
         }
     }
 

@@ -38,7 +38,7 @@ use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 use super::sealed::KeyUse;
 use super::{Content, MESSAGE_HEADER, Payload, Recipient, SealedUnit, Seen};
 
-pub(crate) use demux::{Opening, dtls_in, opening};
+pub(crate) use demux::{Opening, dtls_in, number_of_alert, opening};
 use fragment::{Fragment, Given, Messages, Taken};
 use record::{Header, Record, ReplayWindow, Standing};
 use unsealing::Unsealing;

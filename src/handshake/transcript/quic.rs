@@ -103,9 +103,20 @@ impl QuicFacts {
         }
     }
 
-    fn take_datagram(&mut self, side: Side, shape: DatagramShape, at: Arrival) {
-        let last = &mut self.last[side];
-        *last = Some(last.map_or(at.time, |last| last.max(at.time)));
+    fn take_datagram(&mut self, side: Side, mut shape: DatagramShape, at: Arrival) {
+        let is_doubtful =
+            shape.is_short_only() && !shape.is_repeated && !self.is_known(side, &shape);
+        if is_doubtful && let Some(first) = self.first_like(side, &shape) {
+            first.shape.is_repeated = false;
+            first.shape.is_id_known = true;
+            shape.is_id_known = true;
+        } else if is_doubtful {
+            shape.is_repeated = true; // it says nothing until another one is like it
+        }
+        if !is_doubtful || shape.is_id_known {
+            let last = &mut self.last[side];
+            *last = Some(last.map_or(at.time, |last| last.max(at.time)));
+        }
         if self.datagrams.len() < MAX_DATAGRAMS {
             self.datagrams.push(DatagramSeen {
                 side,
@@ -115,6 +126,24 @@ impl QuicFacts {
         } else {
             self.is_full = true;
         }
+    }
+
+    /// Whether a 1-RTT packet alone is certain to come from its sender. Anybody can send one in the name of another, but only who sees the packets
+    /// knows the ids. If a client has none, its server is known by what it sent before.
+    fn is_known(&self, side: Side, shape: &DatagramShape) -> bool {
+        match shape.short_id {
+            0 => self.last[side].is_some(),
+            _ => shape.is_id_known,
+        }
+    }
+
+    /// The first 1-RTT packet of a side with the same unknown id.
+    fn first_like(&mut self, side: Side, shape: &DatagramShape) -> Option<&mut DatagramSeen> {
+        let mut seen = self.datagrams.iter_mut();
+        seen.find(|seen| {
+            let other = &seen.shape;
+            seen.side == side && other.is_short_only() && other.short_id == shape.short_id
+        })
     }
 
     /// The CONNECTION_CLOSE frames that could be read, in order.

@@ -273,12 +273,16 @@ impl Transcript {
                 self.expects_new_hello = true;
             }
             QuicSeen::Close { close, level, at } => self.take_quic_alert(sender, close, level, at),
-            QuicSeen::Datagram { .. } => self.note_news(sender),
             _ => {}
         }
         let side = self.side(sender);
-        if let Some(quic) = &mut self.quic {
-            quic.take(side, seen);
+        let Some(quic) = &mut self.quic else {
+            return;
+        };
+        quic.take(side, seen);
+        // Of a datagram alone it may not be certain who sent it.
+        if matches!(seen, QuicSeen::Datagram { .. }) && quic.last_of(side).is_some() {
+            self.note_news(sender);
         }
     }
 

@@ -236,9 +236,9 @@ impl<'t> QuicEvidence<'t> {
     fn new(transcript: &'t Transcript, quic: &'t QuicFacts) -> Self {
         let seen = quic.datagrams();
         let is_client = |datagram: &DatagramSeen| datagram.side == Side::Client;
-        let client_short = seen
-            .iter()
-            .position(|seen| is_client(seen) && seen.shape.short_length > 0);
+        let client_short = seen.iter().position(|seen| {
+            is_client(seen) && seen.shape.short_length > 0 && !seen.shape.is_repeated
+        });
         let hello = transcript.server_hello();
         let suite = hello.and_then(|hello| hello.cipher_suite);
         let is_sha384 = suite == Some(crate::tls::CipherSuite::TLS_AES_256_GCM_SHA384);
@@ -265,36 +265,11 @@ impl<'t> QuicEvidence<'t> {
         index.map_or(&[], |index| self.seen.get(index + 1..).unwrap_or_default())
     }
 
-    /// Whether a datagram shows that the server uses 1-RTT packets alone: a stateless reset looks like one, but has no id that
-    /// its receiver knows, or that comes twice.
+    /// Whether a datagram shows that the server uses 1-RTT packets alone. A stateless reset looks like one, but has no id that its receiver
+    /// knows, or that comes twice.
     fn is_answer(&self, datagram: &DatagramSeen) -> bool {
         let shape = &datagram.shape;
-        let is_same_id = |other: &DatagramSeen| {
-            !std::ptr::eq(other, datagram)
-                && other.side == datagram.side
-                && other.shape.short_id == shape.short_id
-                && !other.shape.is_repeated
-        };
-        datagram.side == Side::Server
-            && shape.is_short_only()
-            && !shape.is_repeated
-            && (shape.short_id == 0
-                || shape.is_id_known
-                || self.seen.iter().any(is_same_id)
-                || self.is_longer_than_asked(datagram))
-    }
-
-    /// Whether a datagram is longer than what it may answer: a stateless reset is shorter (RFC 9000 §10.3.3).
-    fn is_longer_than_asked(&self, datagram: &DatagramSeen) -> bool {
-        let place = self
-            .seen
-            .iter()
-            .position(|seen| std::ptr::eq(seen, datagram));
-        let before = self.seen[..place.unwrap_or(0)].iter().rev();
-        let mut asked = before.filter(|seen| seen.side == Side::Client);
-        asked
-            .next()
-            .is_some_and(|asked| asked.shape.length < datagram.shape.length)
+        datagram.side == Side::Server && shape.is_short_only() && !shape.is_repeated
     }
 
     /// Whether the last that the server sent after the client's flight was a 1-RTT packet alone, and the client did not send its
@@ -373,13 +348,20 @@ impl<'t> QuicEvidence<'t> {
     }
 
     /// Whether the server went on with 1-RTT packets alone after those of the client.
+    ///
+    /// If its client has no id, anybody can send one of them.
     fn server_went_on(&self) -> bool {
         let after = self.after(self.client_short);
-        let last_answer = after.iter().rposition(|seen| self.is_answer(seen));
         let last_handshake = after
             .iter()
             .rposition(|seen| seen.side == Side::Server && sent_handshake(seen));
-        self.answers() >= 2 && last_answer > last_handshake
+        let since = &after[last_handshake.map_or(0, |place| place + 1)..];
+        let mut answers = since.iter().filter(|seen| self.is_answer(seen));
+        let is_certain = |first: &DatagramSeen| first.shape.short_id != 0;
+        self.answers() >= 2
+            && answers
+                .next()
+                .is_some_and(|first| is_certain(first) || answers.next().is_some())
     }
 
     /// Whether both sides have gone on with 1-RTT packets alone, in turns.
@@ -521,7 +503,8 @@ impl<'t> QuicEvidence<'t> {
 
     /// From the client's latest datagram before the server's first one to that: at least a round trip.
     fn first_answer_took(&self) -> Duration {
-        let first = self.seen.iter().position(|seen| seen.side == Side::Server);
+        let mut seen = self.seen.iter();
+        let first = seen.position(|seen| seen.side == Side::Server && !seen.shape.is_repeated);
         let took = first.and_then(|first| {
             let asked = self.seen[..first].last()?;
             self.seen[first].time.checked_since(asked.time)
@@ -632,7 +615,7 @@ fn without_common_version(
     let is_forged = evidence.seen.iter().any(|seen| {
         let shape = &seen.shape;
         let is_in_version = shape.initials > 0 || shape.handshakes > 0 || shape.short_length > 0;
-        seen.side == Side::Server && is_in_version
+        seen.side == Side::Server && is_in_version && !shape.is_repeated
     });
     if quic.has_tried_again || is_forged {
         return None;
@@ -1082,6 +1065,51 @@ mod tests {
         let reset = play(&[SERVER_FLIGHT, CLIENT_FLIGHT]);
         let reset = reset.quic(SERVER, |at| QuicSeen::Datagram { shape, at });
         assert_eq!(reset.then_nothing(2_000).verdict(), "unknown observed");
+    }
+
+    /// A 1-RTT packet alone, with a digest of its id; 0 if it has none.
+    fn short(script: Script, side: Side, short_id: u32, is_id_known: bool) -> Script {
+        let shape = DatagramShape {
+            length: 90,
+            short_length: 40,
+            short_id,
+            is_id_known,
+            ..DatagramShape::default()
+        };
+        script.quic(side, |at| QuicSeen::Datagram { shape, at })
+    }
+
+    #[test]
+    fn one_packet_of_an_unknown_id_neither_makes_nor_hides_a_verdict() {
+        let silent = [SERVER_FLIGHT, CLIENT_FLIGHT];
+        for sent in [USED, SERVER_REFUSES, CLIENT_REFUSES, &silent[..]] {
+            let expected = verdict(sent);
+            for (place, side) in (0..=sent.len()).flat_map(|at| [(at, CLIENT), (at, SERVER)]) {
+                let play = |script: Script, sent: &[Sent]| {
+                    let sent = sent.iter();
+                    sent.fold(script, |script, sent| datagram(script, *sent, false))
+                };
+                let script = short(play(hellos(), &sent[..place]), side, 99, false);
+                let found = play(script, &sent[place..]).then_nothing(2_000).verdict();
+                assert_eq!(found, expected, "{side:?} at {place} of {sent:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_packets_of_a_new_id_are_those_of_the_peer() {
+        let begun = play(&[SERVER_FLIGHT, CLIENT_FLIGHT]);
+        let once = short(begun, SERVER, 99, false);
+        let twice = short(once, SERVER, 99, false);
+        assert_eq!(twice.then_nothing(2_000).verdict(), "success Q1");
+    }
+
+    #[test]
+    fn one_packet_without_an_id_does_not_make_a_refusal_a_success() {
+        let crossing = short(play(&[SERVER_FLIGHT, CLIENT_FLIGHT]), SERVER, 0, false);
+        let refused = datagram(crossing, SERVER_CLOSES, false);
+        let forged = short(refused, SERVER, 0, false).then_nothing(2_000);
+        assert_eq!(forged.verdict(), "unknown observed");
     }
 
     #[test]

@@ -68,7 +68,7 @@ struct OpenFlight {
 /// servers to accept no more than 64 KiB.
 const MAX_FLIGHT: u32 = 1 << 20;
 
-/// How far the identifier of a late copy may be behind that of the last request: a login begins at any number, and takes a few dozen.
+/// How far the identifier of a late packet may be behind that of the last request: a login begins at any number, and takes a few dozen.
 const FAR_BEHIND: u8 = 32;
 
 /// A gap whose length is not known. The next bytes begin a record.
@@ -93,8 +93,7 @@ impl EapExchange {
         self.request.is_none_or(|request| request.is_answered)
     }
 
-    /// Whether the identifier is that of a request not long before the last one: servers count up, so the packet is a copy that comes
-    /// late.
+    /// Whether the identifier is that of a request not long before the last one: servers count up, so the packet comes late.
     #[must_use]
     pub fn is_behind(&self, identifier: u8) -> bool {
         self.request.is_some_and(|last| {

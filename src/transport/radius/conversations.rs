@@ -8,8 +8,7 @@
 //! If the capture lacks a challenge, its State is unknown. Then the login of the same
 //! device between the same hosts goes on.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use foldhash::fast::RandomState;
 use crate::flow::AddressBytes;
 use crate::time::Timestamp;
 
+use super::super::SeenPackets;
 use super::packet::{Attribute, RadiusPacket};
 
 /// The two ends between which RADIUS packets go: an access server or proxy, and a server or proxy.
@@ -36,8 +36,10 @@ pub enum Found {
     Continued(usize),
     /// It answers a challenge that was not seen, of the login at this place.
     Resumed(usize),
-    /// It repeats one that was seen.
+    /// It repeats the last one of the login at this place.
     Repeated(usize),
+    /// It was seen, and its login has gone on since, or is forgotten: a copy that was captured late.
+    Copied,
     /// It belongs to no login that is known.
     Unknown,
 }
@@ -47,9 +49,11 @@ pub enum Found {
 pub enum Answered {
     /// It is the first to a request of the login at this place.
     News(usize),
-    /// It repeats one that was seen, of the login at this place: it was captured twice, or the server had the request twice (RFC 5080
+    /// It repeats the one to a request of the login at this place: it was captured twice, or the server had the request twice (RFC 5080
     /// §2.2.2). Its State may be an older one than that of the login.
     Repeated(usize),
+    /// It was seen, and its identifier is that of another request by now: a copy that was captured late.
+    Copied,
     /// Its request was not seen.
     Unknown,
 }
@@ -63,6 +67,7 @@ pub struct Conversations<T> {
     requests: HashMap<RequestKey, Request, RandomState>,
     states: HashMap<u64, usize, RandomState>,
     stations: HashMap<u64, usize, RandomState>,
+    seen: SeenPackets,
     /// Places and when they were last in use, as far as known: the oldest first.
     order: VecDeque<(usize, u32, Timestamp)>,
     hasher: RandomState,
@@ -102,6 +107,10 @@ struct Request {
     answer: Option<[u8; 16]>,
 }
 
+/// Packets of all logins that are remembered, since copies come when their logins, and others between the same ports, have gone on: as many as
+/// 100 logins a second have in 8 seconds, with some 20 packets each.
+const MAX_SEEN: usize = 1 << 14;
+
 impl<T> Default for Conversations<T> {
     fn default() -> Self {
         Self {
@@ -110,6 +119,7 @@ impl<T> Default for Conversations<T> {
             requests: HashMap::default(),
             states: HashMap::default(),
             stations: HashMap::default(),
+            seen: SeenPackets::new(MAX_SEEN),
             order: VecDeque::new(),
             hasher: RandomState::default(),
             next_number: 0,
@@ -148,12 +158,13 @@ impl<T> Conversations<T> {
             hop: *hop,
             identifier: packet.identifier,
         };
-        if let Some(request) = self.requests.get(&key)
-            && request.authenticator == packet.authenticator
-        {
-            let place = request.place;
+        if let Some(place) = self.last_with(&key, packet) {
             self.touch(place, now);
             return Found::Repeated(place);
+        }
+        let digest = self.digest(hop, packet);
+        if self.seen.insert(digest, now).is_some() {
+            return Found::Copied;
         }
         let state = self.state(hop, packet);
         let known = state.and_then(|state| self.states.get(&state).copied());
@@ -221,16 +232,20 @@ impl<T> Conversations<T> {
             hop: *hop,
             identifier: packet.identifier,
         };
+        let digest = self.digest(hop, packet);
         let Some(request) = self.requests.get_mut(&key) else {
             return Answered::Unknown;
         };
         let place = request.place;
-        let is_repeated =
-            request.answer.replace(packet.authenticator) == Some(packet.authenticator);
-        self.touch(place, now);
-        if is_repeated {
+        if request.answer == Some(packet.authenticator) {
+            self.touch(place, now);
             return Answered::Repeated(place);
         }
+        if self.seen.insert(digest, now).is_some() {
+            return Answered::Copied;
+        }
+        request.answer = Some(packet.authenticator);
+        self.touch(place, now);
         if let Some(state) = self.state(hop, packet)
             && let Some(Some(conversation)) = self.places.get_mut(place)
         {
@@ -286,6 +301,15 @@ impl<T> Conversations<T> {
             + self.requests.capacity() * size_of::<(RequestKey, Request)>()
             + (self.states.capacity() + self.stations.capacity()) * size_of::<(u64, usize)>()
             + self.order.capacity() * size_of::<(usize, u32, Timestamp)>()
+            + self.seen.allocated()
+    }
+
+    /// The login whose last request has the same identifier and authenticator as this one.
+    fn last_with(&self, key: &RequestKey, packet: &RadiusPacket<'_>) -> Option<usize> {
+        let request = self.requests.get(key)?;
+        let conversation = self.places.get(request.place)?.as_ref()?;
+        let is_last = conversation.requests[conversation.newest] == Some(*key);
+        (is_last && request.authenticator == packet.authenticator).then_some(request.place)
     }
 
     fn oldest_with_time(&mut self) -> Option<(usize, Timestamp)> {
@@ -348,6 +372,11 @@ impl<T> Conversations<T> {
         Some(self.hasher.hash_one((hosts, state)))
     }
 
+    /// Names a packet, with all of its content: broken clients use one authenticator for all requests.
+    fn digest(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> u64 {
+        self.hasher.hash_one((hop, packet))
+    }
+
     /// Names the device that logs in, or else its user.
     fn station(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> Option<u64> {
         let station = packet.attribute(Attribute::CallingStationId);
@@ -362,6 +391,7 @@ mod tests {
     use super::*;
 
     const ACCESS_REQUEST: u8 = 1;
+    const ACCEPT: u8 = 2;
     const CHALLENGE: u8 = 11;
 
     fn hop(port: u16) -> Hop {
@@ -403,7 +433,7 @@ mod tests {
         let packet = RadiusPacket::read(bytes, bytes.len()).unwrap();
         match table.answered(&hop(port), &packet, at(0)) {
             Answered::News(place) => Some(place),
-            Answered::Repeated(_) | Answered::Unknown => None,
+            Answered::Repeated(_) | Answered::Copied | Answered::Unknown => None,
         }
     }
 
@@ -427,6 +457,40 @@ mod tests {
             find(&mut table, 5000, &last, false),
             Found::Continued(place)
         );
+    }
+
+    #[test]
+    fn a_copy_that_comes_when_its_login_has_gone_on_belongs_to_none() {
+        let mut table = Conversations::default();
+        let identity = packet(ACCESS_REQUEST, 0, 0, 7);
+        assert_eq!(find(&mut table, 5000, &identity, true), Found::Unknown);
+        let place = begin(&mut table, 5000, &identity, 'a');
+        let next = |turn| packet(ACCESS_REQUEST, turn, turn, 7);
+        let turns = 3 * RECENT as u8;
+        for turn in 1..=turns {
+            answer(&mut table, 5000, &packet(CHALLENGE, turn - 1, turn, 0));
+            let continued = find(&mut table, 5000, &next(turn), false);
+            assert_eq!(continued, Found::Continued(place));
+        }
+        assert_eq!(find(&mut table, 5000, &identity, true), Found::Copied);
+        for turn in 1..turns {
+            assert_eq!(find(&mut table, 5000, &next(turn), false), Found::Copied);
+        }
+        let last = find(&mut table, 5000, &next(turns), false);
+        assert_eq!(last, Found::Repeated(place));
+    }
+
+    #[test]
+    fn the_copy_of_an_answer_is_none_to_a_later_request_with_its_identifier() {
+        let mut table = Conversations::default();
+        begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let accept = packet(ACCEPT, 1, 9, 0);
+        assert_eq!(answer(&mut table, 5000, &accept), Some(0));
+        let again = [&packet(ACCESS_REQUEST, 1, 0, 8)[..4], &[9; 16], &[31, 3, 8]].concat();
+        let second = begin(&mut table, 5000, &again, 'b');
+        assert_eq!(answer(&mut table, 5000, &accept), None);
+        let challenge = packet(CHALLENGE, 1, 22, 0);
+        assert_eq!(answer(&mut table, 5000, &challenge), Some(second));
     }
 
     #[test]

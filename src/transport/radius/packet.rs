@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// What a RADIUS packet is. RFC 2865 §4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RadiusCode {
     /// From the access point, switch or proxy.
     AccessRequest,
@@ -45,7 +45,7 @@ pub enum Attribute {
 }
 
 /// A RADIUS packet for access, as far as it was captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RadiusPacket<'a> {
     /// What it is.
     pub code: RadiusCode,
