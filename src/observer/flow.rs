@@ -335,6 +335,11 @@ impl Flow {
         if self.suspects.as_deref().is_some_and(is_answer) {
             return false;
         }
+        // Before TLS begins, a reset ends all that is known. In a handshake, what follows shows whether one was believed.
+        let counts = segment.flags.fin || matches!(self.stage, Stage::Watching(_));
+        if counts && self.tcp.is_close_of_the_past(direction, segment) {
+            return false;
+        }
         self.tcp.admit(direction, segment)
     }
 
@@ -630,12 +635,12 @@ impl Flow {
     }
 
     /// The same before TLS has begun: only what may be its beginning, a step of a dialogue, or an alert or a close that
-    /// answers one of them, waits.
+    /// answers one of them, waits. So does a reset: a receiver believes none but one with the number of the next byte (RFC 5961 §3).
     fn must_wait_before_tls(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         if self.waiting.is_some() {
             return true; // what follows a segment that waits does, too
         }
-        let is_step = segment.flags.fin || !segment.payload.is_empty();
+        let is_step = segment.flags.fin || segment.flags.rst || !segment.payload.is_empty();
         is_step
             && !self.is_order_lost
             && self.may_wait_before_tls(direction, segment)
