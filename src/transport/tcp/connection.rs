@@ -831,6 +831,21 @@ impl TcpConnection {
         }
     }
 
+    /// Gives up the holes in `direction`, as if they were overdue; delivers what is held behind them.
+    pub fn skip_holes(
+        &mut self,
+        direction: Direction,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        let assembler = &mut self.halves[direction].assembler;
+        while assembler.is_holding() {
+            assembler.skip_hole(budget, &mut |chunk| {
+                deliver(direction, Delivery::Chunk(chunk));
+            });
+        }
+    }
+
     /// Takes the acknowledgment in a segment that `direction`'s sender sent.
     pub fn acknowledge(&mut self, direction: Direction, segment: &Segment<'_>) {
         if segment.flags.ack {
