@@ -44,10 +44,11 @@ impl Compression {
     ) -> io::Result<Box<dyn Read + Send>> {
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
         let announced = self.window(head);
-        // Later members or frames of the file may need more than a first one that is short.
-        let window = match windows.reserve(self.usual(announced)) {
+        // Later members or frames of the file may need more than a first one that is short. Many captures at once get no more
+        // than they announce.
+        let window = match windows.reserve(self.usual(announced), windows.room / 2) {
             Ok(window) => window,
-            Err(_) => windows.reserve(announced)?,
+            Err(_) => windows.reserve(announced, windows.room)?,
         };
         Ok(match self {
             Self::Gzip => {
@@ -106,8 +107,13 @@ impl Compression {
     }
 }
 
-/// The window of the first frame (RFC 8878 §3.1.1.1); `None` if the file begins with something else.
-fn zstd_window(head: &[u8]) -> Option<u64> {
+/// The window of the first frame with data (RFC 8878 §3.1.1.1); `None` if it is not in view.
+fn zstd_window(mut head: &[u8]) -> Option<u64> {
+    // A skippable frame before it is short where a compressor puts it there.
+    while let [0x50..=0x5f, 0x2a, 0x4d, 0x18, rest @ ..] = head {
+        let (length, content) = rest.split_first_chunk()?;
+        head = content.get(u32::from_le_bytes(*length) as usize..)?;
+    }
     let header = head.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?;
     let (descriptor, rest) = header.split_first()?;
     if descriptor & 0x20 == 0 {
@@ -194,10 +200,11 @@ impl Windows {
         self.room
     }
 
-    fn reserve(&self, bytes: u64) -> io::Result<Window> {
+    /// Takes so many bytes, if all together take no more than `most` then.
+    fn reserve(&self, bytes: u64, most: u64) -> io::Result<Window> {
         let reserve = |taken: u64| {
             let more = taken + bytes;
-            (more <= self.room).then_some(more)
+            (more <= most).then_some(more)
         };
         match self
             .taken
@@ -379,6 +386,10 @@ mod tests {
             encoder.write_all(&capture()).unwrap();
             let bytes = encoder.finish().unwrap();
             assert_eq!(zstd_window(&bytes[..HEAD]), Some(1 << log));
+            // What pzstd puts in front: the length of the frame.
+            let skipped = [&b"\x50\x2a\x4d\x18\x04\0\0\0\xff\xff\0\0"[..], &bytes].concat();
+            assert_eq!(zstd_window(&skipped[..HEAD]), Some(1 << log));
+            assert_eq!(zstd_window(&skipped[..11]), None);
         }
         // A single segment.
         let length = capture().len();
@@ -441,7 +452,7 @@ mod tests {
             }
         };
         assert!(refused.get_ref().unwrap().is::<NoRoom>());
-        assert_eq!(opened.len(), 5, "8, 8, 2, 2 and 2 MiB");
+        assert_eq!(opened.len(), 8, "8 MiB, and 2 each");
         for mut decoder in opened {
             let mut decompressed = Vec::new();
             decoder.read_to_end(&mut decompressed).unwrap();
