@@ -209,7 +209,7 @@ impl MemoryLimit {
 
     /// The smallest limit of which compressed captures may take so many bytes.
     #[must_use]
-    pub(crate) const fn to_decompress(bytes: usize) -> Self {
+    pub const fn to_decompress(bytes: usize) -> Self {
         Self::new(bytes.saturating_mul(3).saturating_add(FIXED + 3))
     }
 
