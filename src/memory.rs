@@ -114,6 +114,15 @@ impl MemoryLimit {
         self
     }
 
+    /// The same limit for a run whose captures need so many bytes to decompress, as far as they get them: flows get less.
+    #[must_use]
+    pub const fn with_decompression(mut self, bytes: usize) -> Self {
+        self.reserved = self
+            .reserved
+            .saturating_add(at_most(bytes, self.of_decompression()));
+        self
+    }
+
     /// The same limit for a run on so many threads: flows get less.
     #[must_use]
     pub const fn with_threads(mut self, threads: usize) -> Self {
@@ -191,6 +200,19 @@ impl MemoryLimit {
         self.growing() / 4
     }
 
+    /// Bytes for the windows of compressed captures that are open at the same time: with the usual limit, the largest one that
+    /// is read, or 19 of the usual size.
+    #[must_use]
+    pub const fn of_decompression(self) -> usize {
+        self.growing() / 3
+    }
+
+    /// The smallest limit of which compressed captures may take so many bytes.
+    #[must_use]
+    pub const fn to_decompress(bytes: usize) -> Self {
+        Self::new(bytes.saturating_mul(3).saturating_add(FIXED + 3))
+    }
+
     /// Bytes for secrets, where the user gives key logs.
     #[must_use]
     pub const fn of_key_logs(self) -> usize {
@@ -203,10 +225,10 @@ impl MemoryLimit {
         self.growing() / 16
     }
 
-    /// Bytes for texts of certificates that JSON may write again, and for those certificates: 4 MiB are as many as it uses.
+    /// Bytes for texts that JSON may write again, of certificates with these, and of lists in hellos: 6 MiB are as many as it uses.
     #[must_use]
     pub const fn of_texts(self) -> usize {
-        at_most(self.growing() / 64, 4 << 20)
+        at_most(self.growing() / 64, 6 << 20)
     }
 
     /// Bytes for parsed certificates and chains that may be shown again.
@@ -315,6 +337,21 @@ mod tests {
             let all = FIXED + buffers + live.of_queue() + live.of_flows() + others;
             assert!(all <= limit.bytes(), "{limit:?}: {all}");
             assert!(live.of_flows() > LEAST_OF_FLOWS, "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn compressed_captures_take_from_flows_what_they_need_and_no_more_than_their_share() {
+        let limit = MemoryLimit::USUAL;
+        assert_eq!(limit.with_decompression(0), limit);
+        let usual = limit.with_decompression(8 << 20);
+        assert!(usual.of_flows() > limit.of_flows() - (8 << 20));
+        let most = limit.with_decompression(usize::MAX);
+        assert_eq!(most, limit.with_decompression(limit.of_decompression()));
+        assert!(most.of_flows() > limit.of_flows() / 2);
+        assert!(limit.of_decompression() > 128 << 20);
+        for bytes in [1 << 20, 64 << 20, 128 << 20] {
+            assert!(MemoryLimit::to_decompress(bytes).of_decompression() >= bytes);
         }
     }
 

@@ -31,8 +31,12 @@ use crate::stats::Stats;
 /// # Ok::<(), tlscope::capture::CaptureError>(())
 /// ```
 pub fn read(path: impl AsRef<Path>) -> Result<Events, CaptureError> {
-    let files = CaptureFiles::try_open(path.as_ref())?;
-    Ok(Events::new(files, Config::default()))
+    let mut files = CaptureFiles::try_open(path.as_ref())?;
+    let mut config = Config::default();
+    config.memory_limit = config
+        .memory_limit
+        .with_decompression(files.decompression_memory());
+    Ok(Events::new(files, config))
 }
 
 /// The events of captures, in the order in which they are decided; see [`read`].

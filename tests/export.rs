@@ -91,6 +91,19 @@ const DAY: u64 = 1_795_219_200_000_000_000;
 const DAYS_LENGTH: u64 = 86_400_000_000_000;
 
 #[test]
+fn a_header_that_is_none_is_not_printed() {
+    let arguments = ["read", "x", "--otlp-header", "Authorization: Bearer s3cr3t"];
+    let output = tlscope(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = stderr(&output);
+    assert!(
+        stderr.contains("--otlp-header <NAME=VALUE>': not a header as in `name=value`"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("s3cr3t"), "{stderr}");
+}
+
+#[test]
 fn each_signal_goes_to_its_path_with_packet_times() {
     let collector = Collector::start();
     let flags = [

@@ -1,5 +1,6 @@
 //! Compressed captures, known by their content.
 
+use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,8 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 #[cfg(feature = "xz")]
 use liblzma::stream::{CONCATENATED, Stream};
+
+use crate::memory::MemoryLimit;
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,13 @@ impl Compression {
         windows: &Windows,
     ) -> io::Result<Box<dyn Read + Send>> {
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
-        let window = windows.reserve(self.window(head))?;
+        let announced = self.window(head);
+        // Later members or frames of the file may need more than a first one that is short. Many captures at once get no more
+        // than they announce.
+        let window = match windows.reserve(self.usual(announced), windows.room / 2) {
+            Ok(window) => window,
+            Err(_) => windows.reserve(announced, windows.room)?,
+        };
         Ok(match self {
             Self::Gzip => {
                 drop(window); // of no bytes
@@ -49,7 +58,7 @@ impl Compression {
             #[cfg(feature = "zstd")]
             Self::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(input)?;
-                decoder.window_log_max(window.bytes.next_power_of_two().ilog2())?;
+                decoder.window_log_max(window.bytes.ilog2())?;
                 Box::new(Windowed {
                     decoder,
                     _window: window,
@@ -75,18 +84,36 @@ impl Compression {
     fn window(self, head: &[u8]) -> u64 {
         let announced = match self {
             Self::Gzip => return 0, // 32 KiB
-            Self::Zstd => zstd_window(head),
+            // Its limit is a power of two.
+            Self::Zstd => zstd_window(head).and_then(u64::checked_next_power_of_two),
             Self::Xz => xz_dictionary(head),
         };
-        // Later members or frames of the file may need more than a first one that is short.
         announced
             .unwrap_or(LARGEST_WINDOW)
-            .clamp(USUAL_WINDOW, LARGEST_WINDOW)
+            .clamp(SMALLEST_WINDOW, LARGEST_WINDOW)
+    }
+
+    /// What is reserved for a file that announces such a window.
+    fn usual(self, announced: u64) -> u64 {
+        match self {
+            Self::Gzip => 0,
+            Self::Zstd | Self::Xz => announced.max(USUAL_WINDOW),
+        }
+    }
+
+    /// Bytes of memory that a file takes which begins with `head`, compressed or not, while there is room.
+    pub(super) fn memory(head: &[u8]) -> u64 {
+        Self::recognise(head).map_or(0, |compression| compression.usual(compression.window(head)))
     }
 }
 
-/// The window of the first frame (RFC 8878 §3.1.1.1); `None` if the file begins with something else.
-fn zstd_window(head: &[u8]) -> Option<u64> {
+/// The window of the first frame with data (RFC 8878 §3.1.1.1); `None` if it is not in view.
+fn zstd_window(mut head: &[u8]) -> Option<u64> {
+    // A skippable frame before it is short where a compressor puts it there.
+    while let [0x50..=0x5f, 0x2a, 0x4d, 0x18, rest @ ..] = head {
+        let (length, content) = rest.split_first_chunk()?;
+        head = content.get(u32::from_le_bytes(*length) as usize..)?;
+    }
     let header = head.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?;
     let (descriptor, rest) = header.split_first()?;
     if descriptor & 0x20 == 0 {
@@ -146,8 +173,12 @@ fn xz_dictionary(head: &[u8]) -> Option<u64> {
 }
 
 /// The memory that compressed captures take which are open at the same time.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Windows(Arc<AtomicU64>);
+#[derive(Clone, Debug)]
+pub(super) struct Windows {
+    taken: Arc<AtomicU64>,
+    /// The most that they may take.
+    room: u64,
+}
 
 /// What one of them takes, until it is closed.
 struct Window {
@@ -156,31 +187,61 @@ struct Window {
 }
 
 impl Windows {
-    fn reserve(&self, bytes: u64) -> io::Result<Window> {
-        let reserve = |reserved: u64| {
-            let more = reserved + bytes;
-            (more <= MAX_WINDOWS).then_some(more)
+    /// The share of this limit.
+    pub(super) fn within(limit: MemoryLimit) -> Self {
+        Self {
+            taken: Arc::default(),
+            room: limit.of_decompression() as u64,
+        }
+    }
+
+    /// The most that all of them may take.
+    pub(super) fn room(&self) -> u64 {
+        self.room
+    }
+
+    /// Takes so many bytes, if all together take no more than `most` then.
+    fn reserve(&self, bytes: u64, most: u64) -> io::Result<Window> {
+        let reserve = |taken: u64| {
+            let more = taken + bytes;
+            (more <= most).then_some(more)
         };
         match self
-            .0
+            .taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
         {
             Ok(_) => Ok(Window {
                 bytes,
                 all: self.clone(),
             }),
-            Err(reserved) => Err(io::Error::other(format!(
-                "it takes {} MiB to decompress it, and other captures of the same time take {} already; decompress some first",
-                bytes >> 20,
-                reserved >> 20
-            ))),
+            Err(taken) => Err(io::Error::other(NoRoom {
+                needed: bytes,
+                taken,
+                room: self.room,
+            })),
         }
     }
 }
 
+/// Why a file cannot be decompressed now: all of these are bytes, as in [`super::CaptureError::NoRoomToDecompress`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom {
+    pub(super) needed: u64,
+    pub(super) taken: u64,
+    pub(super) room: u64,
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("decompressing it takes more memory than there is")
+    }
+}
+
+impl std::error::Error for NoRoom {}
+
 impl Drop for Window {
     fn drop(&mut self) {
-        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.all.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -235,8 +296,8 @@ const LARGEST_WINDOW: u64 = 128 << 20;
 /// The window of `zstd -19` and of `xz -6`, its default.
 const USUAL_WINDOW: u64 = 8 << 20;
 
-/// All windows together: 128 captures of the same time with the usual one.
-const MAX_WINDOWS: u64 = 1 << 30;
+/// What a file counts for at least: its decompressor has buffers, too.
+const SMALLEST_WINDOW: u64 = 1 << 20;
 
 /// What xz takes beyond its dictionary: some 100 KB.
 #[cfg(feature = "xz")]
@@ -247,7 +308,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::capture::testing::{LITTLE, PCAP_MICROSECONDS, Packet};
+    use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS, Packet};
     use crate::capture::{CaptureFiles, PacketBatch, PacketSource, Problem, Severity};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -325,6 +386,10 @@ mod tests {
             encoder.write_all(&capture()).unwrap();
             let bytes = encoder.finish().unwrap();
             assert_eq!(zstd_window(&bytes[..HEAD]), Some(1 << log));
+            // What pzstd puts in front: the length of the frame.
+            let skipped = [&b"\x50\x2a\x4d\x18\x04\0\0\0\xff\xff\0\0"[..], &bytes].concat();
+            assert_eq!(zstd_window(&skipped[..HEAD]), Some(1 << log));
+            assert_eq!(zstd_window(&skipped[..11]), None);
         }
         // A single segment.
         let length = capture().len();
@@ -342,26 +407,110 @@ mod tests {
 
     #[test]
     fn windows_have_one_limit_together_and_are_given_back() {
-        let windows = Windows::default();
+        let limit = MemoryLimit::USUAL;
+        let windows = Windows::within(limit);
         let open = |bytes: &[u8]| {
             let compression = Compression::recognise(bytes).unwrap();
             compression.decode(&bytes[..HEAD], io::Cursor::new(bytes.to_vec()), &windows)
         };
         let long = xz_with(64 << 20);
-        let mut opened: Vec<_> = (0..16).map(|_| open(&long).unwrap()).collect();
-        for full in [&long, &xz(&capture()), &zstd(&capture())] {
-            let error = open(full).err().unwrap().to_string();
-            assert!(
-                error.ends_with("take 1024 already; decompress some first"),
-                "{error}"
-            );
-        }
+        let mut opened = vec![open(&long).unwrap(), open(&long).unwrap()];
+        let error = open(&long).err().unwrap().into_inner().unwrap();
+        let expected = NoRoom {
+            needed: 64 << 20,
+            taken: 128 << 20,
+            room: limit.of_decompression() as u64,
+        };
+        assert_eq!(error.downcast_ref(), Some(&expected));
         assert!(open(&gzip(&capture())).is_ok());
         opened.pop();
         let mut decoder = open(&xz(&capture())).unwrap();
         let mut bytes = Vec::new();
         decoder.read_to_end(&mut bytes).unwrap();
         assert!(bytes == capture());
+        drop((opened, decoder));
+        assert_eq!(windows.taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_file_gets_the_window_that_it_announces_where_there_is_no_room_for_the_usual_one() {
+        let windows = Windows::within(MemoryLimit::new(110 << 20)); // 22 MiB
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(21).unwrap();
+        encoder.write_all(&capture()).unwrap();
+        let bytes = encoder.finish().unwrap();
+        assert_eq!(Compression::memory(&bytes), USUAL_WINDOW);
+        let open = || {
+            let input = io::Cursor::new(bytes.clone());
+            Compression::Zstd.decode(&bytes[..HEAD], input, &windows)
+        };
+        let mut opened = Vec::new();
+        let refused = loop {
+            match open() {
+                Ok(decoder) => opened.push(decoder),
+                Err(error) => break error,
+            }
+        };
+        assert!(refused.get_ref().unwrap().is::<NoRoom>());
+        assert_eq!(opened.len(), 8, "8 MiB, and 2 each");
+        for mut decoder in opened {
+            let mut decompressed = Vec::new();
+            decoder.read_to_end(&mut decompressed).unwrap();
+            assert!(decompressed == capture());
+        }
+    }
+
+    #[test]
+    fn captures_of_the_same_time_that_do_not_fit_are_one_line() {
+        let directory = Directory::new();
+        for name in ["a", "b", "c", "d"] {
+            directory.write(name, &xz_with(64 << 20));
+        }
+        let read = |limit| {
+            let mut files = CaptureFiles::open_within(&[directory.path().to_owned()], limit);
+            let (mut batch, mut packets) = (PacketBatch::default(), 0);
+            let memory = files.decompression_memory();
+            while files.next_batch(&mut batch).unwrap() {
+                packets += batch.packets.len();
+            }
+            (memory >> 20, packets, files.take_problems())
+        };
+        let one_line = |problems: Vec<Problem>, end: &str| {
+            let [problem] = &problems[..] else {
+                panic!("{problems:?}");
+            };
+            assert_eq!(problem.severity, Severity::Error);
+            assert!(problem.text.ends_with(end), "{}", problem.text);
+        };
+        let (memory, packets, problems) = read(MemoryLimit::USUAL);
+        assert_eq!((memory, packets), (156, 2 * 300));
+        one_line(
+            problems,
+            "c`: decompressing it takes 64 MiB, and others of the same time take 128 of the 156 that the memory limit leaves for that: decompress some first, or raise `--memory-limit` (captures that were not read for this reason, with this one: 2)",
+        );
+        let (memory, packets, problems) = read(MemoryLimit::LEAST);
+        assert_eq!((memory, packets), (17, 0));
+        one_line(
+            problems,
+            "a`: decompressing it takes 64 MiB, and the memory limit leaves 17 for that: decompress it first, or set `--memory-limit 237M` (captures that were not read for this reason, with this one: 4)",
+        );
+        let (memory, packets, problems) = read(MemoryLimit::new(1 << 30));
+        assert_eq!((memory, packets, problems), (256, 4 * 300, vec![]));
+    }
+
+    #[test]
+    fn a_pipe_is_decompressed_whole_after_a_look_at_its_window() {
+        for compress in COMPRESSORS {
+            let input = io::Cursor::new(compress(&capture()));
+            let mut files = CaptureFiles::from_reader("-", input);
+            let memory = files.decompression_memory() as u64;
+            assert!(memory == 0 || memory == USUAL_WINDOW, "{memory}");
+            let (mut batch, mut packets) = (PacketBatch::default(), 0);
+            while files.next_batch(&mut batch).unwrap() {
+                packets += batch.packets.len();
+            }
+            assert_eq!((packets, files.take_problems()), (300, vec![]));
+        }
     }
 
     #[test]

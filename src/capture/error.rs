@@ -67,6 +67,23 @@ pub enum CaptureError {
         /// How many are open already.
         open: usize,
     },
+    /// Decompressing it takes more memory than the limit leaves.
+    #[error(
+        "cannot read `{file}`: decompressing it takes {} MiB, and {}",
+        needed >> 20, other_captures(*taken, *room, *limit)
+    )]
+    NoRoomToDecompress {
+        /// The path as the user gave it.
+        file: Arc<str>,
+        /// Bytes of memory that it takes.
+        needed: u64,
+        /// Bytes that captures take which are open already.
+        taken: u64,
+        /// Bytes that all of them may take together.
+        room: u64,
+        /// The limit on memory, in bytes, with which it could be read alone.
+        limit: u64,
+    },
     /// Packets cannot be captured on a live interface.
     #[error("cannot capture on `{interface}`: {reason}")]
     Interface {
@@ -97,6 +114,21 @@ pub enum CaptureError {
         /// The filter as the user gave it.
         expression: String,
     },
+}
+
+/// What keeps a capture from being decompressed: the limit on memory, or others of the same time.
+fn other_captures(taken: u64, room: u64, limit: u64) -> String {
+    let room = room >> 20;
+    if taken == 0 {
+        let limit = limit.div_ceil(1 << 20);
+        return format!(
+            "the memory limit leaves {room} for that: decompress it first, or set `--memory-limit {limit}M`"
+        );
+    }
+    format!(
+        "others of the same time take {} of the {room} that the memory limit leaves for that: decompress some first, or raise `--memory-limit`",
+        taken >> 20
+    )
 }
 
 /// A place in a capture file.

@@ -2,13 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{BlockReader, Format, Input};
-use super::compressed::{self, Compression, Windows};
+use super::compressed::{self, Compression, NoRoom, Windows};
 use super::{CaptureError, Position, Problem};
+use crate::memory::MemoryLimit;
 
 /// Where the bytes of a capture come from.
 pub(super) enum FileOrigin {
@@ -37,6 +39,33 @@ impl FileOrigin {
         }
     }
 
+    /// Bytes of memory that decompressing it takes, or 0. Waits for the first bytes of what can be read only once, and keeps them.
+    pub(super) fn decompression(&mut self) -> u64 {
+        let mut bytes: Box<dyn Read + Send> = match mem::replace(self, Self::Taken) {
+            Self::Path(path) => {
+                let Ok(file) = open_file(&path) else {
+                    *self = Self::Path(path); // the error is reported when it is read
+                    return 0;
+                };
+                if regular_file_length(&path).is_some() {
+                    *self = Self::Path(path);
+                }
+                Box::new(file)
+            }
+            Self::Reader(reader) => reader,
+            Self::Taken => return 0,
+        };
+        let mut head = read_head(&mut bytes).unwrap_or_default();
+        if Compression::recognise(&head).is_some() {
+            read_rest_of_head(&mut head, &mut bytes);
+        }
+        let memory = Compression::memory(&head);
+        if matches!(self, Self::Taken) {
+            *self = Self::Reader(Box::new(io::Cursor::new(head).chain(bytes)));
+        }
+        memory
+    }
+
     /// Opens the capture, which may wait for its first bytes; `bytes_read` counts what is read.
     pub(super) fn open(
         &mut self,
@@ -53,7 +82,7 @@ impl FileOrigin {
                 })?;
                 (Box::new(opened), regular_file_length(path).is_none())
             }
-            Self::Reader(_) => match std::mem::replace(self, Self::Taken) {
+            Self::Reader(_) => match mem::replace(self, Self::Taken) {
                 Self::Reader(reader) => (reader, true),
                 _ => (Box::new(io::empty()), true),
             },
@@ -93,13 +122,11 @@ fn recognise(
     let (head, bytes): (_, Box<dyn Read + Send>) = match compression {
         None => (head, Box::new(bytes)),
         Some(compression) => {
-            // An error will be met again where its place is known.
-            let rest = (compressed::HEAD - HEAD) as u64;
-            let _ = bytes.by_ref().take(rest).read_to_end(&mut head);
+            read_rest_of_head(&mut head, &mut bytes);
             compression
                 .decode(&head.clone(), io::Cursor::new(head).chain(bytes), windows)
                 .and_then(|mut bytes| Ok((read_head(&mut bytes)?, bytes)))
-                .map_err(|error| unreadable(file, true, &error))?
+                .map_err(|error| not_decompressed(file, &error))?
         }
     };
     let format = format(file, &head)?;
@@ -110,6 +137,22 @@ fn recognise(
         eager,
     };
     Ok(BlockReader::new(input, format, block_size))
+}
+
+fn not_decompressed(file: &Arc<str>, error: &io::Error) -> CaptureError {
+    let no_room = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<NoRoom>());
+    no_room.map_or_else(
+        || unreadable(file, true, error),
+        |no_room| CaptureError::NoRoomToDecompress {
+            file: Arc::clone(file),
+            needed: no_room.needed,
+            taken: no_room.taken,
+            room: no_room.room,
+            limit: MemoryLimit::to_decompress(no_room.needed as usize).bytes() as u64,
+        },
+    )
 }
 
 fn unreadable(file: &Arc<str>, decompressed: bool, error: &io::Error) -> CaptureError {
@@ -138,6 +181,13 @@ fn read_head(bytes: &mut impl Read) -> io::Result<Vec<u8>> {
         }
     }
     Ok(head.get(..length).unwrap_or_default().to_vec())
+}
+
+/// Reads as much of a compressed file as says how large its window is.
+fn read_rest_of_head(head: &mut Vec<u8>, bytes: &mut impl Read) {
+    let rest = (compressed::HEAD - HEAD) as u64;
+    // An error will be met again where its place is known.
+    let _ = bytes.by_ref().take(rest).read_to_end(head);
 }
 
 fn format(file: &Arc<str>, head: &[u8]) -> Result<Format, CaptureError> {
@@ -192,7 +242,11 @@ fn is_text(head: &[u8]) -> bool {
 /// The captures that a path stands for: itself or, for a directory, the files
 /// directly in it by name. Not every file in a directory is a capture, so what
 /// does not look like one is a warning there.
-pub(super) fn captures(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+pub(super) fn captures(
+    path: &Path,
+    windows: &Windows,
+    problems: &mut Vec<Problem>,
+) -> Vec<PathBuf> {
     if path.as_os_str() == "-" || !path.is_dir() {
         return vec![path.to_owned()];
     }
@@ -208,7 +262,7 @@ pub(super) fn captures(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf>
     let mut skipped = Skipped::default();
     let captures: Vec<PathBuf> = files
         .into_iter()
-        .filter(|file| looks_like_a_capture(file, &mut skipped, problems))
+        .filter(|file| looks_like_a_capture(file, windows, &mut skipped, problems))
         .collect();
     problems.extend(skipped.problems());
     if captures.is_empty() {
@@ -218,10 +272,10 @@ pub(super) fn captures(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf>
 }
 
 /// Refuses a path that stands for no capture.
-pub(super) fn check(path: &Path) -> Result<(), CaptureError> {
+pub(super) fn check(path: &Path, windows: &Windows) -> Result<(), CaptureError> {
     let file: Arc<str> = path.to_string_lossy().into();
     if path.is_dir() {
-        let is_none = captures(path, &mut Vec::new()).is_empty();
+        let is_none = captures(path, windows, &mut Vec::new()).is_empty();
         return match is_none {
             true => Err(CaptureError::NoCaptures { directory: file }),
             false => Ok(()),
@@ -230,7 +284,7 @@ pub(super) fn check(path: &Path) -> Result<(), CaptureError> {
     if path.as_os_str() == "-" || (path.exists() && regular_file_length(path).is_none()) {
         return Ok(()); // what is read here would be missing later
     }
-    FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), &Windows::default())?;
+    FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), windows)?;
     Ok(())
 }
 
@@ -286,17 +340,22 @@ impl Skipped {
 }
 
 /// Whether a file of a directory is a capture; if not, it is `skipped` or a problem.
-fn looks_like_a_capture(path: &Path, skipped: &mut Skipped, problems: &mut Vec<Problem>) -> bool {
+fn looks_like_a_capture(
+    path: &Path,
+    windows: &Windows,
+    skipped: &mut Skipped,
+    problems: &mut Vec<Problem>,
+) -> bool {
     let file: Arc<str> = path.to_string_lossy().into();
     if regular_file_length(path).is_none() {
         let text = format!("skipped `{file}`: not a regular file");
         problems.push(Problem::warning(text)); // opening a pipe could wait for ever
         return false;
     }
-    let opened =
-        FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), &Windows::default());
+    let opened = FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), windows);
     match opened {
-        Ok(_) => true,
+        // What cannot be decompressed is reported together when it is due.
+        Ok(_) | Err(CaptureError::NoRoomToDecompress { .. }) => true,
         Err(CaptureError::NotACapture { ref seen, .. })
             if !is_named_like_a_capture(path) && skipped.take(&file, seen) =>
         {
@@ -397,14 +456,13 @@ mod tests {
     use crate::capture::Severity;
     use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS};
 
+    fn windows() -> Windows {
+        Windows::within(MemoryLimit::USUAL)
+    }
+
     fn open(path: &Path) -> Result<BlockReader, CaptureError> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        FileOrigin::from_argument(path).open(
-            &file.into(),
-            1024,
-            &Arc::default(),
-            &Windows::default(),
-        )
+        FileOrigin::from_argument(path).open(&file.into(), 1024, &Arc::default(), &windows())
     }
 
     fn refusal(name: &str, bytes: &[u8]) -> String {
@@ -466,7 +524,7 @@ mod tests {
         assert_eq!(origin.length(), Some(24));
         let count = Arc::default();
         origin
-            .open(&"a".into(), 1024, &count, &Windows::default())
+            .open(&"a".into(), 1024, &count, &windows())
             .ok()
             .unwrap();
         assert_eq!(count.load(Ordering::Relaxed), 24);
@@ -483,7 +541,10 @@ mod tests {
         directory.write("c.pcap", b"");
         fs::create_dir(directory.path().join("older")).unwrap();
         let mut problems = Vec::new();
-        assert_eq!(captures(directory.path(), &mut problems), [first, second]);
+        assert_eq!(
+            captures(directory.path(), &windows(), &mut problems),
+            [first, second]
+        );
         let texts: Vec<&str> = problems.iter().map(|p| &*p.text).collect();
         assert!(texts[0].ends_with("c.pcap` is empty"));
         assert!(texts[1].ends_with("README` looks like text, not a capture"));
@@ -493,7 +554,7 @@ mod tests {
         assert_eq!(problems.len(), 2);
         directory.write("notes.txt", b"more of them");
         let mut problems = Vec::new();
-        captures(directory.path(), &mut problems);
+        captures(directory.path(), &windows(), &mut problems);
         let text = &problems[1].text;
         assert!(
             text.starts_with("skipped 2 files that look like text, as `"),
@@ -509,7 +570,7 @@ mod tests {
         let first = directory.write("a.keys", b"CLIENT_RANDOM 00 11");
         let mut problems = Vec::new();
         assert_eq!(
-            captures(directory.path(), &mut problems),
+            captures(directory.path(), &windows(), &mut problems),
             std::slice::from_ref(&capture)
         );
         let [problem] = &problems[..] else {
@@ -526,7 +587,10 @@ mod tests {
         );
         directory.write("c.keys", b"SERVER_HANDSHAKE_TRAFFIC_SECRET 00 11");
         let mut problems = Vec::new();
-        assert_eq!(captures(directory.path(), &mut problems), [capture]);
+        assert_eq!(
+            captures(directory.path(), &windows(), &mut problems),
+            [capture]
+        );
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
         };
@@ -552,7 +616,7 @@ mod tests {
     fn a_directory_without_captures_is_an_error() {
         let directory = Directory::new();
         let mut problems = Vec::new();
-        assert!(captures(directory.path(), &mut problems).is_empty());
+        assert!(captures(directory.path(), &windows(), &mut problems).is_empty());
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
         };

@@ -16,6 +16,7 @@ use super::{
     CaptureError, PacketBatch, PacketRecord, PacketSource, Problem, Progress, SourceDrops,
     SourceEnd,
 };
+use crate::memory::MemoryLimit;
 use crate::time::Timestamp;
 
 /// Capture files, replayed as one capture.
@@ -63,6 +64,8 @@ pub struct CaptureFiles {
     problems: Vec<Problem>,
     /// The memory that those take which are compressed.
     windows: Windows,
+    /// Those that it is too short for, until they are reported together.
+    not_decompressed: Vec<CaptureError>,
     bytes_read: Arc<AtomicU64>,
     bytes_total: Option<u64>,
 }
@@ -98,20 +101,29 @@ impl CaptureFiles {
     /// The captures at `paths`: files, directories (the captures directly in
     /// them) or `-` for standard input.
     ///
-    /// Several files are opened here and now, to learn when each begins.
+    /// Several files are opened here and now, to learn when each begins. What decompressing them takes is within the share of
+    /// [`MemoryLimit::USUAL`].
     #[must_use]
     pub fn open(paths: &[PathBuf]) -> Self {
+        Self::open_within(paths, MemoryLimit::USUAL)
+    }
+
+    /// As [`CaptureFiles::open`], with the share of another limit: where captures of the same time need more to decompress, some
+    /// are not read, which is a problem.
+    #[must_use]
+    pub fn open_within(paths: &[PathBuf], limit: MemoryLimit) -> Self {
+        let windows = Windows::within(limit);
         let mut problems = Vec::new();
         let captures = paths
             .iter()
-            .flat_map(|path| file::captures(path, &mut problems))
+            .flat_map(|path| file::captures(path, &windows, &mut problems))
             .map(|path| Source {
                 file: path.to_string_lossy().into(),
                 origin: FileOrigin::from_argument(&path),
                 reading: None,
             })
             .collect();
-        Self::new(captures, problems)
+        Self::new(captures, windows, problems)
     }
 
     /// The captures at `path`, as [`CaptureFiles::open`] reads them, or the reason why there is nothing to read.
@@ -124,7 +136,7 @@ impl CaptureFiles {
     /// - [`CaptureError::NotACapture`] or [`CaptureError::Empty`] if it is no capture.
     /// - [`CaptureError::NoCaptures`] if a directory has none.
     pub fn try_open(path: &Path) -> Result<Self, CaptureError> {
-        file::check(path)?;
+        file::check(path, &Windows::within(MemoryLimit::USUAL))?;
         Ok(Self::open(&[path.to_owned()]))
     }
 
@@ -135,10 +147,21 @@ impl CaptureFiles {
             origin: FileOrigin::Reader(Box::new(reader)),
             reading: None,
         };
-        Self::new(vec![source], Vec::new())
+        let windows = Windows::within(MemoryLimit::USUAL);
+        Self::new(vec![source], windows, Vec::new())
     }
 
-    fn new(sources: Vec<Source>, problems: Vec<Problem>) -> Self {
+    /// Bytes of memory that decompressing the captures takes at most: what [`MemoryLimit::with_decompression`] takes from a limit.
+    ///
+    /// Waits for the first bytes of a pipe.
+    pub fn decompression_memory(&mut self) -> usize {
+        let all = self.sources.iter_mut().fold(0_u64, |all, source| {
+            all.saturating_add(source.origin.decompression())
+        });
+        all.min(self.windows.room()) as usize // the room is part of a `usize`
+    }
+
+    fn new(sources: Vec<Source>, windows: Windows, problems: Vec<Problem>) -> Self {
         let bytes_total = sources.iter().map(|source| source.origin.length()).sum();
         let mut files = Self {
             sources,
@@ -151,7 +174,8 @@ impl CaptureFiles {
             drops: Vec::new(),
             interfaces: InterfaceTable::default(),
             problems,
-            windows: Windows::default(),
+            windows,
+            not_decompressed: Vec::new(),
             bytes_read: Arc::default(),
             bytes_total,
         };
@@ -168,9 +192,16 @@ impl CaptureFiles {
         let Some(source) = self.sources.get_mut(index) else {
             return;
         };
-        match source.first_time() {
+        match source.first_time(&self.windows) {
             Ok(time) => self.queue.push(Reverse((time, index))),
-            Err(error) => self.problems.push(error.into()),
+            Err(error) => self.report(error),
+        }
+    }
+
+    fn report(&mut self, error: CaptureError) {
+        match error {
+            CaptureError::NoRoomToDecompress { .. } => self.not_decompressed.push(error),
+            _ => self.problems.push(error.into()),
         }
     }
 
@@ -227,7 +258,21 @@ impl CaptureFiles {
                 self.open += 1;
                 self.unsettled = Some(index);
             }
-            Err(error) => self.problems.push(error.into()),
+            Err(error) => self.report(error),
+        }
+    }
+
+    /// Reports the captures that there was no memory for, in one line: those of the same time are all due at once.
+    fn report_not_decompressed(&mut self) {
+        let mut errors = mem::take(&mut self.not_decompressed).into_iter();
+        if let Some(first) = errors.next() {
+            self.problems.push(match errors.len() {
+                0 => first.into(),
+                others => Problem::error(format!(
+                    "{first} (captures that were not read for this reason, with this one: {})",
+                    others + 1
+                )),
+            });
         }
     }
 
@@ -280,6 +325,7 @@ impl PacketSource for CaptureFiles {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         batch.clear();
         self.fill(batch);
+        self.report_not_decompressed();
         batch.secrets.append(&mut self.secrets);
         batch.ended.append(&mut self.ended);
         batch.drops.append(&mut self.drops);
@@ -303,13 +349,13 @@ impl PacketSource for CaptureFiles {
 impl Source {
     /// Peeks at the time of the first packet, where that costs nothing but the
     /// look: what can be read only once comes first and tells in its turn.
-    fn first_time(&mut self) -> Result<Timestamp, CaptureError> {
+    fn first_time(&mut self, windows: &Windows) -> Result<Timestamp, CaptureError> {
         if self.origin.length().is_none() {
             return Ok(Timestamp::MIN);
         }
-        let mut reader =
-            self.origin
-                .open(&self.file, PEEK_SIZE, &Arc::default(), &Windows::default())?;
+        let mut reader = self
+            .origin
+            .open(&self.file, PEEK_SIZE, &Arc::default(), windows)?;
         let mut batch = PacketBatch::default();
         let mut interfaces = InterfaceTable::default();
         // Errors in the file are reported when it is read.
@@ -455,6 +501,10 @@ mod tests {
         }
     }
 
+    fn merged(sources: Vec<Source>) -> CaptureFiles {
+        CaptureFiles::new(sources, Windows::within(MemoryLimit::USUAL), Vec::new())
+    }
+
     /// Second, source and number of each packet.
     fn read(files: &mut CaptureFiles) -> Vec<(i64, String, u64)> {
         let mut batch = PacketBatch::default();
@@ -507,7 +557,7 @@ mod tests {
             let sources = captures.iter().zip(0..).map(|(seconds, name)| {
                 source(capture(seconds, &vec![7; length]), name.to_string())
             });
-            let mut files = CaptureFiles::new(sources.collect(), Vec::new());
+            let mut files = merged(sources.collect());
 
             let mut expected = Vec::new();
             for (seconds, name) in captures.iter().zip(0..) {
@@ -527,7 +577,7 @@ mod tests {
         let odd = capture(&[1, 3, 5], b"odd");
         let even = capture(&[2, 4], b"even!");
         let sources = vec![source(odd, "odd".into()), source(even, "even".into())];
-        let mut files = CaptureFiles::new(sources, Vec::new());
+        let mut files = merged(sources);
         let mut batch = PacketBatch::default();
         let mut bytes = Vec::new();
         while files.next_batch(&mut batch).unwrap() {
@@ -579,7 +629,7 @@ mod tests {
     #[test]
     fn more_overlapping_files_than_can_be_open_are_an_error_for_each_too_many() {
         let sources = (0..MAX_OPEN + 2).map(|n| source(capture(&[1, 9], b""), n.to_string()));
-        let mut files = CaptureFiles::new(sources.collect(), Vec::new());
+        let mut files = merged(sources.collect());
         assert_eq!(read(&mut files).len(), 2 * MAX_OPEN);
         let problems = files.take_problems();
         assert_eq!(problems.len(), 2);
@@ -631,7 +681,7 @@ mod tests {
             source(with_secrets.concat(), "pcapng".into()),
             source(capture(&[2, 4], b"c"), "pcap".into()),
         ];
-        let mut files = CaptureFiles::new(sources, Vec::new());
+        let mut files = merged(sources);
         let mut batch = PacketBatch::default();
         let (mut packets, mut secrets) = (0, 0);
         while files.next_batch(&mut batch).unwrap() {

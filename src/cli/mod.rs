@@ -51,7 +51,7 @@ fn parse() -> Result<Args, CliError> {
 fn parse_as(command: clap::Command) -> Args {
     let matches = command
         .try_get_matches()
-        .unwrap_or_else(|error| blame_environment(suggest_read(error)).exit());
+        .unwrap_or_else(|error| blame_environment(mask(suggest_read(error))).exit());
     Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -71,6 +71,19 @@ fn suggest_read(mut error: clap::Error) -> clap::Error {
         );
         // Not a word with a letter wrong.
         error.remove(ContextKind::SuggestedSubcommand);
+    }
+    error
+}
+
+/// Takes the value of a header out of the error about it: it is a secret as a rule, and only its form is at fault.
+fn mask(mut error: clap::Error) -> clap::Error {
+    let is_header = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.starts_with("--otlp-header")
+    );
+    if is_header && error.get(ContextKind::InvalidValue).is_some() {
+        let mask = ContextValue::String("***".to_owned());
+        error.insert(ContextKind::InvalidValue, mask);
     }
     error
 }

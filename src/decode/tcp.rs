@@ -111,10 +111,11 @@ impl TcpFlags {
     /// The bit of the flag for acknowledgments.
     pub(super) const ACK: u8 = 0x10;
 
+    /// The flags that count: a receiver looks at RST first, and then at SYN (RFC 9293 §3.10.7). No host sends two of them.
     pub(super) const fn from_byte(bits: u8) -> Self {
         Self {
-            fin: bits & 0x01 != 0,
-            syn: bits & 0x02 != 0,
+            fin: bits & Self::SYN_FIN_RST == 0x01,
+            syn: bits & 0x06 == 0x02,
             rst: bits & 0x04 != 0,
             ack: bits & Self::ACK != 0,
         }

@@ -48,9 +48,14 @@ pub(super) struct Flow {
     /// view: every other packet is a bare acknowledgment. Before, those whose segments [may pass by](Flow::passes_by): something
     /// else than TLS is spoken, in order, and nothing waits.
     has_shortcut: PerDirection<bool>,
-    /// Whether, before TLS began, a segment has waited in vain: no more will.
-    is_order_lost: bool,
+    /// What was noted of segments that wait; one byte, as there are many flows.
+    notes: u8,
 }
+
+/// Before TLS began, a segment has waited in vain: no more will.
+const IS_ORDER_LOST: u8 = 1;
+/// It is among the [`Holders`](super::holders::Holders).
+const IS_HOLDER: u8 = 2;
 
 /// With what a direction began, before a hello.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -189,7 +194,7 @@ impl Flow {
             before: PerDirection::default(),
             is_downgraded: false,
             has_shortcut: PerDirection::default(),
-            is_order_lost: false,
+            notes: 0,
         }
     }
 
@@ -275,6 +280,43 @@ impl Flow {
         self.waiting.is_some() && !self.is_decided()
     }
 
+    /// Whether it holds segments: out of order, or not believed.
+    pub(super) fn holds_segments(&self) -> bool {
+        self.waiting.is_some() || self.suspects.is_some() || self.tcp.is_holding()
+    }
+
+    /// Whether it is noted as one that holds segments.
+    pub(super) const fn is_holder(&self) -> bool {
+        self.notes & IS_HOLDER != 0
+    }
+
+    /// Notes whether it is one that holds segments.
+    pub(super) const fn note_holder(&mut self, is_holder: bool) {
+        if is_holder {
+            self.notes |= IS_HOLDER;
+        } else {
+            self.notes &= !IS_HOLDER;
+        }
+    }
+
+    /// Gives up what is held, but for segments that wait for their turn: holes in a handshake are gaps from now on, and segments that
+    /// nobody has confirmed are forgotten.
+    pub(super) fn give_up_held(&mut self, budget: &mut Budget) {
+        if let Some(mut suspects) = self.take_suspects(budget) {
+            suspects.clear(budget);
+        }
+        for direction in Direction::BOTH {
+            if let Stage::Handshake(open) = &mut self.stage {
+                self.tcp
+                    .skip_holes(direction, budget, &mut |sender, delivery| {
+                        open.deliver(sender, delivery);
+                    });
+            } else {
+                self.tcp.clear(direction, budget);
+            }
+        }
+    }
+
     /// Bytes of memory that what was spoken so far takes, if they have not been counted yet; counts them.
     pub(super) fn count_conversation(&mut self) -> usize {
         match &self.stage {
@@ -334,6 +376,11 @@ impl Flow {
         // The answer to the SYN of another connection may lie within the windows of this one.
         let is_answer = |suspects: &Suspects| suspects.is_answered_by(direction, segment);
         if self.suspects.as_deref().is_some_and(is_answer) {
+            return false;
+        }
+        // Before TLS begins, a reset ends all that is known. In a handshake, what follows shows whether one was believed.
+        let counts = segment.flags.fin || matches!(self.stage, Stage::Watching(_));
+        if counts && self.tcp.is_close_of_the_past(direction, segment) {
             return false;
         }
         self.tcp.admit(direction, segment)
@@ -687,14 +734,14 @@ impl Flow {
     }
 
     /// The same before TLS has begun: only what may be its beginning, a step of a dialogue, or an alert or a close that
-    /// answers one of them, waits.
+    /// answers one of them, waits. So does a reset: a receiver believes none but one with the number of the next byte (RFC 5961 §3).
     fn must_wait_before_tls(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         if self.waiting.is_some() {
             return true; // what follows a segment that waits does, too
         }
-        let is_step = segment.flags.fin || !segment.payload.is_empty();
+        let is_step = segment.flags.fin || segment.flags.rst || !segment.payload.is_empty();
         is_step
-            && !self.is_order_lost
+            && self.notes & IS_ORDER_LOST == 0
             && self.may_wait_before_tls(direction, segment)
             && self.tcp.delivered(direction) <= dialogue::MAX_BYTES
             && may_precede_tls(segment.payload)
@@ -805,7 +852,7 @@ impl Flow {
         {
             return;
         }
-        self.is_order_lost = true;
+        self.notes |= IS_ORDER_LOST;
         self.release_waiting(None, context.keys, context.spares, budget);
     }
 
@@ -813,7 +860,7 @@ impl Flow {
     fn give_up(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
         let direction = waiting.direction;
         let Stage::Handshake(open) = &mut self.stage else {
-            self.is_order_lost = true;
+            self.notes |= IS_ORDER_LOST;
             return self.tcp.note_absent(direction.flip());
         };
         let segment = waiting.segment();

@@ -18,6 +18,7 @@ mod copies;
 mod datagrams;
 mod flow;
 mod flows;
+mod holders;
 mod in_step;
 mod lan_logins;
 mod logins;

@@ -21,6 +21,7 @@ use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
 use super::flows::{Flows, Passage};
+use super::holders::{Holder, Holders};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::losses::Losses;
@@ -331,6 +332,7 @@ struct Shard {
     spares: Spares,
     /// For segments out of order.
     budget: Budget,
+    holders: Holders,
     account: Account,
     /// Handshakes without a verdict yet.
     open: OpenHandshakes,
@@ -376,6 +378,7 @@ impl Shard {
             lan_logins: LanLogins::new(config.handshake_timeout),
             spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
+            holders: Holders::default(),
             account,
             open: OpenHandshakes::default(),
             reported: 0,
@@ -512,6 +515,7 @@ impl Shard {
         if is_open {
             self.after_feed(index, output);
         }
+        self.note_held(index, output);
         self.keep_or_remove(index, has_news || !is_open, at.time, output);
         self.make_room_for_conversations(output);
     }
@@ -591,6 +595,53 @@ impl Shard {
             }
             _ => {}
         }
+    }
+
+    /// Notes whether a flow holds segments out of order. While these take nearly all that they may, the flows that have held some for
+    /// longest give them up.
+    fn note_held(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        match (flow.is_holder(), flow.holds_segments()) {
+            (false, false) => return, // as nearly all
+            (false, true) => {
+                flow.note_holder(true);
+                let holder = Holder {
+                    index,
+                    first_seen: flow.first_seen,
+                };
+                let flows = &mut self.flows;
+                let is_one = |holder: &Holder| {
+                    let flow = flows.get_mut(holder.index);
+                    flow.is_some_and(|flow| holder.is(flow))
+                };
+                self.holders.add(holder, is_one);
+            }
+            (true, true) => {}
+            (true, false) => flow.note_holder(false),
+        }
+        while self.budget.is_nearly_spent()
+            && let Some(oldest) = self.holders.take_oldest()
+        {
+            self.give_up_held(oldest, output);
+        }
+    }
+
+    /// Gives up the segments that a flow holds, if it still does.
+    fn give_up_held(&mut self, holder: Holder, output: &mut ShardOutput<'_>) {
+        let index = holder.index;
+        let is_it = |flow: &&mut Flow| holder.is(flow);
+        if self.flows.get_mut(index).filter(is_it).is_none() {
+            return;
+        }
+        self.release_waiting(index, output);
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.give_up_held(&mut self.budget);
+            flow.note_holder(false);
+        }
+        self.after_feed(index, output);
+        self.flows.settle(index);
     }
 
     /// Ends the wait of segments for what they acknowledge; false if none waits.
@@ -715,6 +766,7 @@ impl Shard {
             if self.config.retains_packets {
                 self.retain(index, packet);
             }
+            self.note_held(index, output);
             return None;
         }
         let first_went_up = flow.first_went_up;
@@ -957,6 +1009,7 @@ impl Shard {
             + self.closed.allocated()
             + self.of_datagrams()
             + self.budget.in_use()
+            + self.holders.allocated()
     }
 
     /// Whether the rest has to wait for the next step.

@@ -268,18 +268,21 @@ impl Destination {
         files.filter(|_| self.url.starts_with("https:"))
     }
 
-    /// The URL for messages, without user name and password.
+    /// The URL for messages.
     pub(super) fn shown_url(&self) -> String {
-        match self.url.split_once("://") {
-            Some((scheme, rest)) => {
-                let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-                let (authority, path) = rest.split_at(authority_end);
-                let host = authority.rsplit('@').next().unwrap_or_default();
-                format!("{scheme}://{host}{path}")
-            }
-            None => self.url.clone(),
-        }
+        shown(&self.url)
     }
+}
+
+/// A URL for messages, without what may be secret: user name, password and query. A URL with a mistake in it may have these, too.
+fn shown(url: &str) -> String {
+    let without_scheme = url.split_once(":/").map_or(url, |(_, rest)| rest);
+    let rest = without_scheme.trim_start_matches('/');
+    let scheme = url.strip_suffix(rest).unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 /// An endpoint as the user wrote it.
@@ -357,9 +360,12 @@ impl OtlpEndpoint {
                 let scheme = if insecure { "http" } else { "https" };
                 Ok(Cow::Owned(format!("{scheme}://{value}")))
             }
-            _ => Err(self.error(format!(
-                "has no scheme: write `http://{value}` or `https://{value}`"
-            ))),
+            _ => {
+                let value = shown(value);
+                Err(self.error(format!(
+                    "has no scheme: write `http://{value}` or `https://{value}`"
+                )))
+            }
         }
     }
 
@@ -380,7 +386,7 @@ impl OtlpEndpoint {
     }
 
     fn error(&self, problem: impl Into<String>) -> ConfigError {
-        setting_error(self.setting, &self.value, problem)
+        setting_error(self.setting, &shown(&self.value), problem)
     }
 }
 
@@ -657,6 +663,33 @@ mod tests {
         assert_eq!(otlp(&[], &secure).1, "https://c:4317");
         let http = [(ENDPOINT, "c:4318"), (INSECURES[1], "true")];
         assert!(error(&[], &http).contains("has no scheme"));
+    }
+
+    #[test]
+    fn no_message_about_an_endpoint_has_a_secret() {
+        for (url, expected) in [
+            (
+                "http://me:s3cr3t@c:4318/x@y?key=s3cr3t",
+                "http://c:4318/x@y",
+            ),
+            ("me:s3cr3t@c:4317", "c:4317"),
+            ("http:/me:s3cr3t@c", "http:/c"),
+            ("http://c?s3cr3t", "http://c"),
+            ("s3cr3t@", ""),
+            ("http://", "http://"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+        for endpoint in [
+            "me:s3cr3t@c:4317",
+            "ftp://s3cr3t@c",
+            "http://me:s3cr3t@a b",
+            "http://me:s3cr3t@:1",
+        ] {
+            let error = error(&[endpoint], &[]);
+            assert!(error.starts_with("--otlp-endpoint: `"), "{error}");
+            assert!(!error.contains("s3cr3t"), "{error}");
+        }
     }
 
     #[test]

@@ -84,6 +84,10 @@ fn forgeries(initial: [u32; 2], side: Side, away: u32, alert: &[u8]) -> Vec<Forg
         forgery(DATA, own.wrapping_add(1), wrong, alert),
         forgery(DATA, own.wrapping_add(1), wrong, none),
         forgery(DATA, absurd, None, alert),
+        // Flags that no host sends together.
+        forgery(flags(true, true, true), absurd, right, none),
+        forgery(flags(true, true, false), absurd, None, none),
+        forgery(flags(true, false, true), absurd, None, none),
     ]
 }
 
@@ -181,6 +185,137 @@ fn resets_within_the_window_count() {
                     assert_eq!(error(event), Some((ErrorType::ConnectionReset, Some(side))));
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_reset_with_another_number_than_the_next_one_hides_no_handshake_that_follows() {
+    // RFC 5961 §3: a host answers it with a challenge, and goes on.
+    let initial = [1_000, 9_000];
+    for is_tls13 in [false, true] {
+        let packets = connection(initial, is_tls13);
+        let mut scene = Scene::new();
+        scene.play(packets.clone());
+        let expected = gist(&scene.end_with_one());
+        let forger = Peers::new(50_000);
+        for (side, away) in Side::BOTH
+            .into_iter()
+            .flat_map(|side| [u32::MAX, 1, 7, 500, 60_000].map(|away| (side, away)))
+        {
+            let [own, peer] = [side, side.peer()].map(|side| initial[side as usize] + 1);
+            for acknowledgment in [None, Some(peer)] {
+                let reset = Forgery {
+                    flags: RST,
+                    sequence: own.wrapping_add(away),
+                    acknowledgment,
+                    bytes: &[],
+                };
+                // Both first numbers are known, and nothing was said.
+                for place in [2, 3] {
+                    let mut scene = Scene::new();
+                    let (before, after) = packets.split_at(place);
+                    scene.play(before.to_vec());
+                    scene.play([forger.forged(side, &reset)]);
+                    scene.wait(20);
+                    scene.play(after.to_vec());
+                    let events = scene.end();
+                    let what = format!("{reset:?} of the {side} at {place}");
+                    assert_eq!(events.len(), 1, "{what}: {events:?}");
+                    assert_eq!(gist(&events[0]), expected, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_syn_of_the_side_that_has_not_answered_yet_is_not_believed() {
+    let initial = [1_000, 9_000];
+    let packets = connection(initial, false);
+    let mut scene = Scene::new();
+    scene.play(packets.clone());
+    let expected = gist(&scene.end_with_one());
+    for away in [u32::MAX, 1, 7, 1_000, 60_000, 3_000_000_000] {
+        let syn = Forgery {
+            flags: SYN,
+            sequence: initial[1].wrapping_add(away),
+            acknowledgment: None,
+            bytes: &[],
+        };
+        let mut scene = Scene::new();
+        let (before, after) = packets.split_at(1);
+        scene.play(before.to_vec());
+        scene.play([Peers::new(50_000).forged(SERVER, &syn)]);
+        scene.play(after.to_vec());
+        assert_eq!(gist(&scene.end_with_one()), expected, "{away}");
+    }
+}
+
+#[test]
+fn a_reset_before_tls_that_nothing_follows_ends_the_connection() {
+    for ahead in [0, 500] {
+        let mut scene = Scene::new();
+        let peers = connect(&mut scene, 50_000);
+        let [own, peer] = peers.positions();
+        let reset = Forgery {
+            flags: RST,
+            sequence: own + ahead,
+            acknowledgment: Some(peer),
+            bytes: &[],
+        };
+        scene.play([peers.forged(CLIENT, &reset)]);
+        scene.wait(10_000);
+        // The same ports serve another connection.
+        let mut next = next_connection();
+        scene.play([next.syn(), next.syn_ack(), next.acknowledges(CLIENT)]);
+        scene.play([next.says(CLIENT, &tls::client_hello())]);
+        scene.play([next.says(SERVER, &tls::server_flight_12())]);
+        complete(&mut scene, &mut next);
+        assert_eq!(scene.end_with_one().outcome, Outcome::Success);
+    }
+}
+
+#[test]
+fn a_close_of_what_was_received_already_is_none() {
+    for (side, back) in [(CLIENT, 1), (CLIENT, 7), (SERVER, 1), (SERVER, 1_000)] {
+        for is_tls13 in [false, true] {
+            let packets = connection([1_000, 9_000], is_tls13);
+            let mut scene = Scene::new();
+            scene.play(packets.clone());
+            let expected = gist(&scene.end_with_one());
+            let (mut scene, mut peers) = after_client_hello();
+            let flight = if is_tls13 {
+                [tls::server_hello_13(), tls::encrypted_flight()].concat()
+            } else {
+                tls::server_flight_12()
+            };
+            scene.play([peers.says(SERVER, &flight), peers.acknowledges(CLIENT)]);
+            let position = |side: Side| peers.positions()[side as usize];
+            let close = Forgery {
+                flags: FIN,
+                sequence: position(side).wrapping_sub(back),
+                acknowledgment: Some(position(side.peer())),
+                bytes: &[],
+            };
+            scene.play([peers.forged(side, &close)]);
+            scene.play(if is_tls13 {
+                vec![
+                    peers.says(CLIENT, &tls::encrypted(53)),
+                    peers.says(CLIENT, &tls::encrypted(200)),
+                    peers.says(SERVER, &tls::encrypted(900)),
+                ]
+            } else {
+                vec![
+                    peers.says(CLIENT, &tls::client_flight_12()),
+                    peers.says(SERVER, &tls::finished_12()),
+                    peers.says(CLIENT, &tls::encrypted(100)),
+                ]
+            });
+            scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
+            let (events, stats) = scene.end_with_stats();
+            assert_eq!(gist(&events[0]), expected, "{back} of the {side}");
+            assert_eq!(stats.segments_out_of_window, 1);
         }
     }
 }

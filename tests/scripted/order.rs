@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use tlscope::event::{ClosedBy, ErrorType, Handshake, Outcome, Side};
+use tlscope::memory::MemoryLimit;
+use tlscope::observer::Config;
 
 use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, connect, error};
-use crate::support::peers::{Packet, Peers, Scene};
+use crate::support::peers::{Flags, Forgery, Packet, Peers, Scene};
 use crate::support::tls;
 
 /// What both peers send, in order; each acknowledges all that its peer sent before.
@@ -357,4 +359,52 @@ fn one_direction_alone_is_not_waited_for() {
     assert_eq!(scene.segments_held(), 0);
     let event = scene.end_with_one();
     assert_eq!(event.capture.client_gap_bytes, 0);
+}
+
+/// Connections whose server leaves out a little and sends segments of which each waits: in the window, or out of every window.
+fn hold(scene: &mut Scene, client_port: u16, ahead: u32) {
+    let mut peers = connect(scene, client_port);
+    scene.play([peers.says(CLIENT, &tls::client_hello())]);
+    let [acknowledgment, next] = peers.positions();
+    for number in 0..16 {
+        let waiting = Forgery {
+            flags: Flags::default(),
+            sequence: next.wrapping_add(ahead + number * 1_400),
+            acknowledgment: Some(acknowledgment),
+            bytes: &[0; 1_400],
+        };
+        scene.play([peers.forged(SERVER, &waiting)]);
+    }
+}
+
+#[test]
+fn a_flood_of_segments_that_wait_leaves_room_for_packets_that_are_swapped() {
+    for ahead in [100, 3_000_000_000] {
+        let mut config = Config::default();
+        config.memory_limit = MemoryLimit::LEAST;
+        let mut scene = Scene::with(config);
+        let mut ordinary = Vec::new();
+        for number in 0..600 {
+            hold(&mut scene, 1_000 + number, ahead);
+            if number % 10 > 0 {
+                continue;
+            }
+            let mut peers = connect(&mut scene, 20_000 + number);
+            scene.play([peers.says(CLIENT, &tls::client_hello())]);
+            let flight = tls::server_flight_12();
+            let (first, second) = flight.split_at(flight.len() / 2);
+            let [first, second] = [first, second].map(|part| peers.says(SERVER, part));
+            scene.play([second]);
+            ordinary.push((peers, first));
+            // Late by two floods of its neighbours.
+            if ordinary.len() > 2 {
+                let (mut peers, first) = ordinary.remove(0);
+                scene.play([first]);
+                complete(&mut scene, &mut peers);
+            }
+        }
+        let events = scene.end();
+        let judged = |event: &&Handshake| event.outcome == Outcome::Success;
+        assert_eq!(events.iter().filter(judged).count(), 58, "{ahead}");
+    }
 }

@@ -295,6 +295,39 @@ measured(1, "400,000 half-open, then 1,000 ordinary handshakes elsewhere", facts
 measured(1, "the same, 100,000 half-open", facts=FLOOD_FACTS, title="half-open-100000")(functools.partial(half_open, 100_000))
 
 
+def held(ahead, output):
+    """Connections whose servers send segments of which each waits, and between them ordinary handshakes with two segments swapped."""
+    capture, data = Capture(output, step=4), hello()
+    late = []
+    for number in range(20_000):
+        connection = Connection(capture, number).open()
+        connection.say("c", data)
+        for place in range(16):
+            connection.forge("s", PUSH, bytes(1_400), sequence=connection.next["s"] + ahead + 1_400 * place)
+        if number % 20:
+            continue
+        connection = Connection(capture, 0x800000 + number, server=bytes([198, 51, 100, 2])).open()
+        connection.say("c", data)
+        parts = flight([leaf(), bytes(1_000)])
+        begin = connection.next["s"]
+        capture.packet(connection.frame("s", PUSH, parts[900:], sequence=begin + 900))
+        late.append((connection, parts))
+        if len(late) > 5:
+            connection, parts = late.pop(0)
+            connection.say("s", parts[:900])
+            connection.next["s"] += len(parts) - 900
+            connection.say("c", CLIENT_FLIGHT)
+            connection.say("s", SERVER_FINISH)
+            connection.say("c", DATA)
+            connection.say("s", DATA)
+            connection.close()
+
+
+HELD_FACTS = (*FLOOD_FACTS, "segments_discarded", "segments_out_of_window")
+measured(1, "20,000 flows with 16 segments behind a hole each; 995 ordinary handshakes between them with two segments swapped", facts=HELD_FACTS, title="held-segments")(functools.partial(held, 100))
+measured(1, "the same with numbers out of every window", facts=HELD_FACTS, title="held-suspects")(functools.partial(held, 3_000_000_000))
+
+
 def long_hellos(count, output):
     capture, data = Capture(output), hello(extensions=extension(16, vector(b"\x01x" * 30_000)))
     for number in range(count):
@@ -434,6 +467,32 @@ def split_alert(connection):
 @forged("FIN with a bad sequence number", before="flight")
 def forged_fin(connection):
     connection.forge("s", FIN, sequence=connection.next["s"] + 3_000_000_000)
+
+
+@forged("FIN of a byte that was received before, TLS 1.3", before="flight", version13=True)
+def forged_fin_of_the_past(connection):
+    connection.forge("c", FIN, sequence=connection.next["c"] - 1)
+
+
+@forged("100 warnings, then unknown_ca", before="flight")
+def warnings(connection):
+    connection.say("c", alert(90, level=1) * 100 + alert(48))
+    connection.close()
+    return "stop"
+
+
+@measured(2, "RST within the window, not of the next byte, before the ClientHello", facts=("verdicts", *FORGED_FACTS))
+def forged_rst_before_hello(output):
+    capture = Capture(output, step=10_000)
+    connection = Connection(capture, 1).open()
+    connection.forge("s", RST, sequence=connection.next["s"] + 1_000)
+    connection.say("c", hello("example.org"))
+    connection.say("s", flight([leaf()]))
+    connection.say("c", CLIENT_FLIGHT)
+    connection.say("s", SERVER_FINISH)
+    connection.say("c", DATA)
+    connection.say("s", DATA)
+    connection.close()
 
 
 def after_plain_text(glued, output):

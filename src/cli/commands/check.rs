@@ -61,9 +61,16 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     args.time.add_to(&mut selection);
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let filter = args.input.filter.as_deref();
-    let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
+    let mut input = Input::open(
+        &args.paths,
+        filter,
+        stderr().is_terminal(),
+        analysis.memory_limit,
+    )?;
+    let mut observer = analysis.observer();
+    observer.memory_limit = input.leave(observer.memory_limit);
     let threads = args.input.threads.for_files(analysis.memory_limit);
-    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut sink)
+    let run = pipeline::run(&mut input, observer, threads, &mut sink)
         .map_err(|error| Failure::new(format_args!("cannot check: {error}")))?;
     if let Some(error) = run.error {
         return Err(error.into());

@@ -19,6 +19,7 @@ pub(super) fn run(config: &ReadConfig) -> Result<ExitCode, CliError> {
         &config.paths,
         config.filter.as_deref(),
         config.shows_progress,
+        config.analysis.memory_limit,
     )?;
     let mut output = RunOutput::open(&config.output, RunOutput::metrics(&config.output)?)?;
     match report(config, &mut input, &mut output) {
@@ -63,8 +64,10 @@ fn replay(
     input: &mut CaptureInput,
     output: &mut RunOutput<'_>,
 ) -> Result<Stats, EarlyEnd> {
-    let summary = pipeline::run(input, config.analysis.observer(), config.threads, output)
-        .map_err(EarlyEnd::Output)?;
+    let mut observer = config.analysis.observer();
+    observer.memory_limit = input.leave(observer.memory_limit);
+    let summary =
+        pipeline::run(input, observer, config.threads, output).map_err(EarlyEnd::Output)?;
     let mut stats = summary.stats;
     stats.packets_filtered = input.filtered();
     warn_of_unread(&summary.unread, &stats);

@@ -47,10 +47,17 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let filter = args.input.filter.as_deref();
-    let mut input = CaptureInput::open(&paths, filter, stderr().is_terminal())?;
+    let mut input = CaptureInput::open(
+        &paths,
+        filter,
+        stderr().is_terminal(),
+        analysis.memory_limit,
+    )?;
+    let mut observer = analysis.observer();
+    observer.memory_limit = input.leave(observer.memory_limit);
     let mut candidates = Candidates::new(selection, selector);
     let threads = args.input.threads.for_files(analysis.memory_limit);
-    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut candidates)
+    let run = pipeline::run(&mut input, observer, threads, &mut candidates)
         .map_err(|error| CliError::new(format_args!("cannot show: {error}")))?;
     if let Some(error) = run.error {
         return Err(error.into());

@@ -32,7 +32,8 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     config.keys = keys.clone();
     config.tunnel_ports = args.input.tunnels.ports();
     let filter = args.input.filter.as_deref();
-    let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;
+    let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal(), limit)?;
+    config.memory_limit = input.leave(config.memory_limit);
 
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);

@@ -69,7 +69,7 @@ pub(crate) struct Needs {
     pub(crate) held_events: bool,
     /// Memory for metric series.
     pub(crate) metrics: bool,
-    /// Memory for texts of certificates that may be written again.
+    /// Memory for texts that may be written again.
     pub(crate) texts: bool,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct OutputConfig {
     pub(crate) sort: Option<SortOrder>,
     /// Bytes of memory for handshakes that wait for their place in it.
     pub(crate) room_to_sort: usize,
-    /// Bytes of memory for texts of certificates that JSON may write again; `None` for as many as it uses.
+    /// Bytes of memory for texts that JSON may write again; `None` for as many as it uses.
     pub(crate) room_for_texts: Option<usize>,
     /// Whether tables have a column for the processes of both ends.
     pub(crate) shows_processes: bool,

@@ -9,6 +9,7 @@ use tlscope::capture::{
 };
 use tlscope::check::InputWarnings;
 use tlscope::decode::UnreadPackets;
+use tlscope::memory::MemoryLimit;
 use tlscope::stats::Stats;
 
 use crate::cli::error::CliError;
@@ -52,15 +53,21 @@ impl CaptureInput {
         paths: &[PathBuf],
         filter: Option<&str>,
         shows_progress: bool,
+        limit: MemoryLimit,
     ) -> Result<Self, CaptureError> {
         Ok(Self {
             filter: filter.map(PacketFilter::compile).transpose()?,
-            captures: CaptureFiles::open(paths),
+            captures: CaptureFiles::open_within(paths, limit),
             filtered: 0,
             bar: LateBar::new(shows_progress),
             incomplete: false,
             warnings: InputWarnings::default(),
         })
+    }
+
+    /// What the limit leaves to others than the captures, which may have to be decompressed.
+    pub(crate) fn leave(&mut self, limit: MemoryLimit) -> MemoryLimit {
+        limit.with_decompression(self.captures.decompression_memory())
     }
 
     /// Packets that the filter removed.

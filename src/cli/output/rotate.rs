@@ -87,7 +87,7 @@ fn append_to(path: &Path) -> io::Result<File> {
 pub(crate) struct RotatingSink {
     rotation: Rotation,
     format: OutputFormat,
-    /// Bytes for texts of certificates, as in [`OutputConfig`](crate::cli::config::OutputConfig).
+    /// Bytes for texts, as in [`OutputConfig`](crate::cli::config::OutputConfig).
     room_for_texts: Option<usize>,
     /// `None` while the file cannot be opened or written.
     current: Option<OpenFile>,

@@ -709,6 +709,17 @@ impl Transcript {
 impl Transcript {
     fn push_alert(&mut self, sender: Direction, content: AlertContent, at: Arrival) {
         self.note(sender, 'L');
+        // A fatal alert decides, however many warnings came before it.
+        let is_fatal = |content: &AlertContent| {
+            use AlertContent::{Clear, Opened};
+            matches!(
+                content,
+                Clear(AlertLevel::Fatal, _) | Opened(AlertLevel::Fatal, _)
+            )
+        };
+        if self.alerts.len() >= MAX_ALERTS && is_fatal(&content) {
+            self.alerts.pop_if(|last| !is_fatal(&last.content));
+        }
         if self.alerts.len() < MAX_ALERTS {
             let side = self.side(sender);
             if let Some(renegotiations) = &mut self.renegotiations {
@@ -813,7 +824,7 @@ mod tests {
     use crate::handshake::transcript::{AlertContent, MAX_OBSERVATIONS, Observed, PeerClose};
     use crate::tls::{AlertDescription, CipherSuite, ContentType, HandshakeType};
 
-    use super::MAX_ALERTS;
+    use super::{AlertSeen, MAX_ALERTS};
 
     #[test]
     fn a_reset_after_a_fin_keeps_the_moment_of_the_fin() {
@@ -905,6 +916,23 @@ mod tests {
             alerts = alerts.warning(SERVER, AlertDescription::UnrecognizedName);
         }
         assert_eq!(alerts.transcript.alerts().len(), MAX_ALERTS);
+    }
+
+    #[test]
+    fn warnings_hide_no_fatal_alert() {
+        let mut alerts = tls12();
+        for _ in 0..100 {
+            alerts = alerts.warning(CLIENT, AlertDescription::UserCanceled);
+        }
+        alerts = alerts.alert(CLIENT, AlertDescription::UnknownCa);
+        // What follows the first fatal alerts changes nothing.
+        for _ in 0..100 {
+            alerts = alerts.warning(CLIENT, AlertDescription::UserCanceled);
+        }
+        let seen = alerts.transcript.alerts();
+        assert_eq!(seen.len(), MAX_ALERTS);
+        let last = seen.last().and_then(AlertSeen::description);
+        assert_eq!(last, Some(AlertDescription::UnknownCa));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct RowOptions {
     pub shows_processes: bool,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub names: bool,
-    /// Bytes of memory for texts of certificates that JSON may write again; `None` for as many as it uses.
+    /// Bytes of memory for texts that JSON may write again; `None` for as many as it uses.
     pub room_for_texts: Option<usize>,
 }
 

@@ -125,6 +125,12 @@ impl Budget {
         self.available < self.total / 2
     }
 
+    /// Whether less than an eighth of the budget is left.
+    #[must_use]
+    pub const fn is_nearly_spent(&self) -> bool {
+        self.available < self.total / 8
+    }
+
     /// Takes room for `bytes` that are no segment; false if there is none.
     pub(crate) const fn reserve(&mut self, bytes: usize) -> bool {
         let has_room = bytes <= self.available;

@@ -313,6 +313,26 @@ impl TcpConnection {
         peer.has_rival || peer.numbers.is_near(place, peer.initial, window)
     }
 
+    /// Whether a FIN or RST comes before what its receiver has taken: that host drops it (RFC 9293 §3.10.7.4).
+    #[must_use]
+    #[inline]
+    pub fn is_close_of_the_past(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let TcpFlags { fin, rst, .. } = segment.flags;
+        if !fin && !rst {
+            return false; // as for nearly all segments
+        }
+        let half = &self.halves[direction];
+        let own = &half.assembler;
+        let end = segment.first_byte().after(segment.wire_length);
+        let is_before = |place: SeqNumber| end.since(place) < 0;
+        if rst {
+            let first = half.initial.filter(|_| half.numbers.has_opening());
+            own.acknowledged().or(first).is_some_and(is_before)
+        } else {
+            own.is_started() && is_before(own.next())
+        }
+    }
+
     /// The most that the sender of `direction` may have let its peer send ahead, in bytes.
     #[must_use]
     #[inline]
@@ -346,8 +366,12 @@ impl TcpConnection {
             let may_be_rival = ack && is_responder && !self.opening.is_acknowledged();
             // What a SYN-ACK acknowledges counts for more than what its peer acknowledged: that may have been forged.
             let is_answer = ack && !own.is_in_view && peer.numbers.has_opening();
+            // The answer to a SYN has an acknowledgment: without one, it begins another connection once it is answered itself.
+            let is_unasked = !ack && is_responder && peer.numbers.has_opening();
             let is_place = if is_known {
                 is_same || may_be_rival
+            } else if is_unasked {
+                false
             } else {
                 is_same || is_answer || self.is_late_syn(direction, first)
             };
@@ -826,6 +850,21 @@ impl TcpConnection {
     ) {
         let assembler = &mut self.halves[direction].assembler;
         if assembler.is_overdue(now) {
+            assembler.skip_hole(budget, &mut |chunk| {
+                deliver(direction, Delivery::Chunk(chunk));
+            });
+        }
+    }
+
+    /// Gives up the holes in `direction`, as if they were overdue; delivers what is held behind them.
+    pub fn skip_holes(
+        &mut self,
+        direction: Direction,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        let assembler = &mut self.halves[direction].assembler;
+        while assembler.is_holding() {
             assembler.skip_hole(budget, &mut |chunk| {
                 deliver(direction, Delivery::Chunk(chunk));
             });

@@ -55,7 +55,7 @@ fn lines(command: &Command, sources: &FlagSources, in_file: &BTreeSet<String>) -
 /// Stands in for a secret.
 const MASK: &str = "***";
 
-/// A value without secrets: of a header, only its name; of a URL, no password.
+/// A value without secrets: of a header, only its name; of a URL, no password and no query.
 fn masked<'a>(flag: &str, value: &'a str) -> Cow<'a, str> {
     if flag == "otlp-header" {
         return match value.split_once('=') {
@@ -63,17 +63,29 @@ fn masked<'a>(flag: &str, value: &'a str) -> Cow<'a, str> {
             None => MASK.into(),
         };
     }
-    let Some((scheme, rest)) = value.split_once("://") else {
-        return value.into();
+    // A URL with a mistake in it may have a password, too.
+    let rest = match value.split_once("://") {
+        Some((_, rest)) => rest,
+        None if flag == "otlp-endpoint" => value
+            .trim_start_matches(|c| c != '/')
+            .trim_start_matches('/'),
+        None => return value.into(),
     };
+    let rest = if rest.is_empty() { value } else { rest };
+    let scheme = value.get(..value.len() - rest.len()).unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let Some((user, host)) = authority.rsplit_once('@') else {
-        return value.into();
-    };
     let path = rest.get(authority.len()..).unwrap_or_default();
-    match user.split_once(':') {
-        Some((name, _)) => format!("{scheme}://{name}:{MASK}@{host}{path}").into(),
-        None => format!("{scheme}://{MASK}@{host}{path}").into(), // a token in place of a name
+    let (path, query) = match path.split_once('?') {
+        Some((path, _)) => (path, format!("?{MASK}")),
+        None => (path, String::new()),
+    };
+    match authority.rsplit_once('@') {
+        None if query.is_empty() => value.into(),
+        None => format!("{scheme}{authority}{path}{query}").into(),
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => format!("{scheme}{name}:{MASK}@{host}{path}{query}").into(),
+            None => format!("{scheme}{MASK}@{host}{path}{query}").into(), // a token in place of a name
+        },
     }
 }
 
@@ -148,8 +160,13 @@ mod tests {
             (
                 "otlp-endpoint",
                 "https://me:p@ss:w0rd@c.example:4318/x@y?z",
-                "https://me:***@c.example:4318/x@y?z",
+                "https://me:***@c.example:4318/x@y?***",
             ),
+            ("otlp-endpoint", "me:s3cr3t@c:4317", "me:***@c:4317"),
+            ("otlp-endpoint", "http:/me:s3cr3t@c/x", "http:/me:***@c/x"),
+            ("otlp-endpoint", "http://c/v1?key=s3cr3t", "http://c/v1?***"),
+            ("otlp-endpoint", "c:4317", "c:4317"),
+            ("otlp-endpoint", "c:4317/", "c:4317/"),
             ("otlp-endpoint", "http://t0ken@c/", "http://***@c/"),
             ("otlp-endpoint", "http://c:4318/x@y", "http://c:4318/x@y"),
             ("interface", "eth0", "eth0"),

@@ -53,10 +53,12 @@ impl<W: Write> JsonSink<W> {
         sink
     }
 
-    /// The same, with about `bytes` of memory at most for texts of certificates that may be shown again.
+    /// The same, with about `bytes` of memory at most for texts that may be written again: two thirds for those of certificates,
+    /// one for those of lists in hellos.
     #[must_use]
     pub fn with_texts_within(mut self, bytes: usize) -> Self {
-        self.renderer.certificates = ReadyCertificates::within(bytes);
+        self.renderer.lists = ReadyLists::within(bytes / 3);
+        self.renderer.certificates = ReadyCertificates::within(bytes - bytes / 3);
         self
     }
 }
@@ -107,7 +109,7 @@ impl<W: Write> Sink for JsonSink<W> {
     fn renderers(&self, count: usize) -> Vec<Box<dyn Renderer>> {
         let renderer = || JsonRenderer {
             certificates: self.renderer.certificates.share(count),
-            lists: ReadyLists::default(),
+            lists: self.renderer.lists.share(count),
             writes_names: self.renderer.writes_names,
         };
         (0..count).map(|_| Box::new(renderer()) as _).collect()

@@ -188,9 +188,15 @@ impl Ready {
 }
 
 /// Texts of the lists of code points seen last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ReadyLists {
     places: Vec<ReadyList>,
+    /// Bytes of memory that the lists and their texts take.
+    bytes: usize,
+    /// The most that they may take.
+    limit: usize,
+    /// The place that is emptied next to stay within the limit.
+    next: usize,
     /// The lists of the line at hand.
     text: Vec<u8>,
 }
@@ -215,10 +221,42 @@ pub(super) struct ReadyOffer<'a> {
 /// How many lists are kept: five of each hello, of which GREASE makes up to 16 kinds each. A guess, as with certificates.
 const LISTS: usize = 256;
 
-/// Code points in a list beyond which it is not kept: all registered cipher suites are some 350. So all take 2 MB at most.
+/// Code points in a list beyond which it is not kept: all registered cipher suites are some 350.
 const LONGEST_LIST: usize = 512;
 
+/// The most that all take, unless memory is shorter: [`LISTS`] that are all as long as they may be, with digits and commas.
+const MOST_BYTES_OF_LISTS: usize = LISTS * LONGEST_LIST * 16;
+
+impl Default for ReadyLists {
+    fn default() -> Self {
+        Self::within(MOST_BYTES_OF_LISTS)
+    }
+}
+
+impl ReadyList {
+    /// Bytes of memory that it takes.
+    fn bytes(&self) -> usize {
+        self.codes.capacity() * size_of::<u16>() + self.text.capacity()
+    }
+}
+
 impl ReadyLists {
+    /// Takes about `bytes` of memory at most, as [`ReadyCertificates::within`] does.
+    pub(super) const fn within(bytes: usize) -> Self {
+        Self {
+            places: Vec::new(),
+            bytes: 0,
+            limit: bytes,
+            next: 0,
+            text: Vec::new(),
+        }
+    }
+
+    /// An empty one with the memory of one of `count`.
+    pub(super) const fn share(&self, count: usize) -> Self {
+        Self::within(self.limit / if count > 0 { count } else { 1 })
+    }
+
     /// The lists of what a client offers.
     pub(super) fn offer(&mut self, tls: &TlsFacts) -> Result<ReadyOffer<'_>, Error> {
         self.text.clear();
@@ -262,13 +300,21 @@ impl ReadyLists {
         let mix = |mixed: u32, code| mixed.wrapping_mul(31).wrapping_add(u32::from(code));
         let place = &mut self.places[codes().fold(0, mix) as usize % LISTS];
         // A place that no list has taken has no text; those of lists have brackets.
-        if place.text.is_empty() || !place.codes.iter().copied().eq(codes()) {
-            place.codes.clear();
-            place.codes.extend(codes());
-            place.text.clear();
-            writer::write(&mut place.text, &Codes::of(list))?;
+        if !place.text.is_empty() && place.codes.iter().copied().eq(codes()) {
+            self.text.extend_from_slice(&place.text);
+            return Ok(self.text.len());
         }
+        let former = place.bytes();
+        place.codes.clear();
+        place.codes.extend(codes());
+        place.text.clear();
+        writer::write(&mut place.text, &Codes::of(list))?;
         self.text.extend_from_slice(&place.text);
+        self.bytes = self.bytes - former + place.bytes();
+        while self.bytes > self.limit {
+            self.bytes -= std::mem::take(&mut self.places[self.next]).bytes();
+            self.next = (self.next + 1) % LISTS;
+        }
         Ok(self.text.len())
     }
 }
@@ -279,6 +325,7 @@ mod tests {
 
     use super::*;
     use crate::sink::test_events;
+    use crate::tls::CipherSuite;
 
     fn text_of(certificate: &Arc<Certificate>, judged_at: Timestamp) -> Vec<u8> {
         let mut text = Vec::new();
@@ -340,6 +387,31 @@ mod tests {
             fullest = fullest.max(ready.bytes);
         }
         assert!(fullest > limit * 9 / 10, "{fullest}");
+    }
+
+    #[test]
+    fn lists_take_no_more_memory_than_they_may() {
+        let limit = 20_000;
+        let mut ready = ReadyLists::within(limit).share(2);
+        assert_eq!(ready.limit, limit / 2);
+        let mut fullest = 0;
+        for number in 0..2_000_u16 {
+            let list: Vec<_> = (0..number % 600)
+                .map(|code| CipherSuite(code ^ number))
+                .collect();
+            let mut expected = Vec::new();
+            writer::write(&mut expected, &Codes::of(&list)).unwrap();
+            for _ in 0..2 {
+                ready.text.clear();
+                ready.write(Some(&list[..])).unwrap();
+                assert_eq!(ready.text, expected);
+            }
+            let held = ready.places.iter().map(ReadyList::bytes);
+            assert_eq!(ready.bytes, held.sum::<usize>());
+            assert!(ready.bytes <= ready.limit);
+            fullest = fullest.max(ready.bytes);
+        }
+        assert!(fullest > ready.limit / 2, "{fullest}");
     }
 
     #[test]
