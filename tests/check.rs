@@ -478,6 +478,28 @@ fn an_assertion_can_be_explained() {
 }
 
 #[test]
+fn a_policy_can_be_tested_without_a_capture() {
+    let policy = file(
+        "whole.toml",
+        "[[rule]]\nname = 'ours'\nno-gaps = true\n[[rule]]\nmin-version = '1.2'\n",
+    );
+    let explained = output(&["--policy", &policy, "--explain"]);
+    assert_eq!(explained.status.code(), Some(HELD), "{explained:?}");
+    for expected in ["The rule `ours`", "without a name", "TLS 1.2 or later"] {
+        assert!(stdout(&explained).contains(expected), "{explained:?}");
+    }
+    for (name, text) in [
+        ("mistake.toml", "[[rule]]\nmin-version = '1.9'\n"),
+        ("nothing.toml", ""),
+    ] {
+        let policy = file(name, text);
+        let refused = output(&["--policy", &policy, "--explain"]);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert_eq!(stdout(&refused), "");
+    }
+}
+
+#[test]
 fn trust_is_evaluated_with_the_given_roots_and_not_without_any() {
     let policy = file(
         "trust.toml",

@@ -23,6 +23,16 @@ fn capture() -> Vec<u8> {
 }
 
 #[test]
+fn the_short_help_leaves_environment_variables_to_the_long_one() {
+    for command in ["read", "show", "check", "targets"] {
+        let [short, long] = ["-h", "--help"].map(|flag| output(&[command, flag]));
+        assert!(stdout(&short).contains("--client"), "{short:?}");
+        assert!(!stdout(&short).contains("TLSCOPE_"), "{short:?}");
+        assert!(stdout(&long).contains("TLSCOPE_CLIENT"), "{long:?}");
+    }
+}
+
+#[test]
 fn a_capture_without_tls_is_not_an_error() {
     let path = file("without-tls.pcap", capture());
     let output = output(&["read", &path]);

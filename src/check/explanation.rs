@@ -40,6 +40,21 @@ pub fn explanation(name: &str, policy: Option<&Policy>) -> Option<String> {
     Some(of_preset(*preset))
 }
 
+/// What each rule of `policy` requires, in the order of the file.
+#[must_use]
+pub fn policy_explanation(policy: &Policy) -> String {
+    // The assertions of a rule follow each other; rules without a name that have the same scope read as one.
+    let same_rule = |a: &Check, b: &Check| a.rule == b.rule && a.written_scope == b.written_scope;
+    let rules = policy.checks.chunk_by(same_rule).map(|checks| {
+        let title = match checks.first().and_then(|check| check.rule.as_deref()) {
+            Some(name) => format!("The rule `{name}` of {}", policy.name),
+            None => format!("A rule of {} without a name", policy.name),
+        };
+        of_checks(&title, &checks.iter().collect::<Vec<_>>())
+    });
+    rules.collect::<Vec<_>>().join("\n")
+}
+
 /// Everything that [`explanation`] has a text for, besides the rules of a policy.
 #[must_use]
 pub fn explainable() -> Vec<&'static str> {
@@ -99,16 +114,20 @@ fn of_rule(name: &str, policy: &Policy) -> Option<String> {
         .iter()
         .filter(|check| check.rule.as_deref() == Some(name));
     let checks: Vec<&Check> = checks.collect();
-    let first = checks.first()?;
+    let title = format!("The rule `{name}` of {}", policy.name);
+    (!checks.is_empty()).then(|| of_checks(&title, &checks))
+}
+
+fn of_checks(title: &str, checks: &[&Check]) -> String {
+    let Some(first) = checks.first() else {
+        return String::new();
+    };
     let scope = match &first.written_scope {
         Some(scope) => format!("handshakes that match `{scope}`"),
         None => "all handshakes".to_owned(),
     };
-    let mut text = format!(
-        "The rule `{name}` of {} requires of {scope}:\n",
-        policy.name
-    );
-    for check in &checks {
+    let mut text = format!("{title} requires of {scope}:\n");
+    for check in checks {
         let (requirement, key, line) = (check.assertion.requirement(), check.key, check.line);
         let place = match line {
             0 => String::new(),
@@ -129,7 +148,7 @@ fn of_rule(name: &str, policy: &Policy) -> Option<String> {
         true => "It may match no handshake.\n",
         false => "It fails if it matches no handshake.\n",
     };
-    Some(text)
+    text
 }
 
 fn example(key: &str, value: &str) -> String {
@@ -175,5 +194,24 @@ mod tests {
             explanation("ours", Some(&policy)).as_deref(),
             Some(expected)
         );
+    }
+
+    #[test]
+    fn a_policy_is_explained_rule_by_rule() {
+        let text = "[[rule]]\nname = 'ours'\nmin-version = 'TLS 1.2'\nno-gaps = true\n[[rule]]\nmax-failures = 0";
+        let policy = Policy::parse(text, "tlscope.toml").unwrap();
+        let explained = policy_explanation(&policy);
+        let titles: Vec<_> = explained
+            .lines()
+            .filter(|line| line.contains("requires of"))
+            .collect();
+        assert_eq!(
+            titles,
+            [
+                "The rule `ours` of tlscope.toml requires of all handshakes:",
+                "A rule of tlscope.toml without a name requires of all handshakes:",
+            ]
+        );
+        assert_eq!(explained.matches("\n  - ").count(), 3, "{explained}");
     }
 }

@@ -56,7 +56,7 @@ mod tally;
 pub use baseline::{Baseline, BaselineError, BaselineRecorder, MAX_BASELINE};
 pub use context::{Context, InputWarnings};
 pub use evaluation::Evaluation;
-pub use explanation::{explainable, explanation};
+pub use explanation::{explainable, explanation, policy_explanation};
 pub use key_table::key_table;
 pub use known_findings::{KnownFindings, KnownFindingsError, MAX_KNOWN_FINDINGS};
 pub use policy::{Policy, RuleSeverity};

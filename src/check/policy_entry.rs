@@ -124,7 +124,10 @@ impl<'a> PolicyEntry<'a> {
     pub(super) fn unknown_key(&self, known: &[&str]) -> PolicyError {
         let message = format!("unknown key `{}`", self.key);
         let error = self.file.error(message, self.at.clone());
-        error.suggesting(nearest(self.key, known))
+        match nearest(self.key, known) {
+            Some(meant) => error.suggesting(Some(meant)),
+            None => error.with_hint(format!("one of `{}`", known.join("`, `"))),
+        }
     }
 
     /// The error for a value that the key does not take.

@@ -39,12 +39,22 @@ pub(crate) fn main() -> ExitCode {
 
 /// The arguments; with `--config`, the file's values are the defaults.
 fn parse() -> Result<Args, CliError> {
-    let command = Args::command();
+    let command = match env::args_os().any(|argument| argument == "-h") {
+        true => without_environment(Args::command()),
+        false => Args::command(),
+    };
     let args = parse_as(command.clone());
     match &args.config {
         None => Ok(args),
         Some(path) => Ok(parse_as(config_file::with_defaults_from(command, path)?)),
     }
+}
+
+/// The command, whose `-h` does not name the environment variables: every long flag has one, and they would double its lines.
+fn without_environment(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| argument.hide_env(true))
+        .mut_subcommands(without_environment)
 }
 
 /// Ends the program for `--help`, `--version` and bad usage.

@@ -1,20 +1,38 @@
 //! The last failures of a run, as `/failures` lists them: what happened between whom, what to try, and where the evidence is.
+//!
+//! Two alerts are about handshakes that completed: the server asked for a certificate and the client had none, or had one that does
+//! not lead to a trusted root. Such handshakes are kept as well, in a list of their own, for queries that ask for them.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::metrics::validation_errors::client_errors;
 use super::records::spans::TraceIds;
-use crate::event::{ErrorType, Handshake, HandshakeError, Outcome, RejectedAfter, Side};
+use crate::event::{
+    ClientCertificate, ErrorType, Handshake, HandshakeError, Outcome, RejectedAfter, Side,
+};
 use crate::flow::Endpoint;
 use crate::pattern::nearest;
 use crate::sink::fair_queue::FairQueue;
 use crate::sink::people::text::{printable, printable_message};
 
 /// Most failures that are listed, of about a kilobyte each: a page that a person still reads, and of a storm the beginning of
-/// every other kind of failure.
+/// every other kind of failure. As many handshakes that completed.
 const CAPACITY: usize = 256;
+
+/// What the alert `TLSClientCertificatesUntrusted` counts.
+const NOT_TRUSTED: [ErrorType; 3] = [
+    ErrorType::UntrustedCa,
+    ErrorType::UnknownCa,
+    ErrorType::IncompleteChain,
+];
+
+/// Parameters of a query.
+const PARAMETERS: &str =
+    "`error`, `server`, `client`, `client_certificate`, `client_finding` and `format`";
 
 /// The last failures, shared by the run that records them and the endpoint that lists them.
 #[derive(Clone, Debug)]
@@ -22,23 +40,40 @@ pub(crate) struct Failures(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    queue: FairQueue<Failure>,
+    failures: Recent,
+    /// Handshakes that completed, and that an alert may be about.
+    completed: Recent,
+    /// Numbers the entries of both in the order in which they came.
+    next: u64,
+}
+
+/// The newest entries of a kind.
+#[derive(Debug)]
+struct Recent {
+    queue: FairQueue<(u64, Entry)>,
     seen: u64,
 }
 
-/// A handshake that failed, or whose peer was refused afterwards.
+/// A handshake that failed, whose peer was refused afterwards, or that an alert may be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Failure {
+pub(crate) struct Entry {
     /// Packet time of the ClientHello.
     pub(crate) time: String,
     /// The interface, or file.
     pub(crate) source: String,
     pub(crate) outcome: &'static str,
-    pub(crate) error: Cause,
+    /// Absent if the handshake neither failed nor was refused afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<Cause>,
     pub(crate) client: Address,
     /// The identity in the client's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_identity: Option<String>,
+    /// As `tls.client_certificate` in a JSON line.
+    pub(crate) client_certificate: &'static str,
+    /// What is wrong with the client's certificate, as `tls.validation.errors` counts it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) client_findings: Vec<&'static str>,
     pub(crate) server: Address,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_name: Option<String>,
@@ -86,7 +121,7 @@ impl Serialize for Number {
     }
 }
 
-/// Which failures to list. Fields that are `None` select all.
+/// Which handshakes to list. Fields that are `None` select all failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
     /// The class of the error.
@@ -95,55 +130,85 @@ pub(crate) struct Query {
     pub(crate) server: Option<String>,
     /// The client's identity or address.
     pub(crate) client: Option<String>,
+    /// Whether the server asked for a certificate and the client had none, also if the handshake completed.
+    pub(crate) is_client_certificate_absent: bool,
+    /// What is wrong with the client's certificate, also if the handshake completed.
+    pub(crate) client_finding: Option<String>,
 }
 
 /// What is listed, and what is not.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
-    /// Failures since the start.
+    /// Failures since the start; also the handshakes that completed, if the query is about these.
     pub(crate) seen: u64,
     /// Those of them that had to make room for newer ones.
     pub(crate) dropped: u64,
     /// The newest first.
-    pub(crate) failures: Vec<Failure>,
+    pub(crate) failures: Vec<Entry>,
 }
 
 impl Default for Failures {
     fn default() -> Self {
-        let queue = FairQueue::new(CAPACITY);
-        Self(Arc::new(Mutex::new(State { queue, seen: 0 })))
+        Self(Arc::new(Mutex::new(State {
+            failures: Recent::new(),
+            completed: Recent::new(),
+            next: 0,
+        })))
+    }
+}
+
+impl Recent {
+    fn new() -> Self {
+        Self {
+            queue: FairQueue::new(CAPACITY),
+            seen: 0,
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.seen - self.queue.newest_first().len() as u64
     }
 }
 
 impl Failures {
-    /// Records a handshake if it failed, or if its peer was refused afterwards.
+    /// Records a handshake if it failed, if its peer was refused afterwards, or if an alert may be about it.
     pub(crate) fn record(&self, event: &Handshake, trace: Option<&TraceIds>) {
-        let Some(error) = Cause::of(event) else {
+        let error = Cause::of(event);
+        if error.is_none() && !concerns_an_alert(event) {
             return;
-        };
-        let failure = Failure::new(event, error, trace);
-        let group = format!(
-            "{} {}:{}",
-            failure.error.error_type,
-            failure.server_or_address(),
-            failure.server.port
-        );
+        }
+        let is_failure = error.is_some();
+        let entry = Entry::new(event, error, trace);
+        let group = entry.group();
         let mut state = self.lock();
-        state.seen += 1;
-        state.queue.push(&group, failure);
+        let number = state.next;
+        state.next += 1;
+        let recent = match is_failure {
+            true => &mut state.failures,
+            false => &mut state.completed,
+        };
+        recent.seen += 1;
+        recent.queue.push(&group, (number, entry));
     }
 
-    /// The failures that `query` selects. Looks at the disk for their captures.
+    /// The handshakes that `query` selects. Looks at the disk for their captures.
     pub(crate) fn list(&self, query: &Query) -> Listed {
         let (seen, dropped, selected) = {
             let state = self.lock();
-            let all = state.queue.newest_first();
-            let dropped = state.seen - all.len() as u64;
-            let selected = all.into_iter().filter(|failure| query.selects(failure));
-            (state.seen, dropped, selected.cloned().collect::<Vec<_>>())
+            let completed = query.includes_completed().then_some(&state.completed);
+            let (mut seen, mut dropped, mut selected) = (0, 0, Vec::new());
+            for recent in [Some(&state.failures), completed].into_iter().flatten() {
+                seen += recent.seen;
+                dropped += recent.dropped();
+                let all = recent.queue.newest_first().into_iter();
+                selected.extend(all.filter(|(_, entry)| query.selects(entry)).cloned());
+            }
+            (seen, dropped, selected)
         };
+        let mut selected = selected;
+        selected.sort_by_key(|(number, _)| Reverse(*number));
         let selected = selected.into_iter();
-        let failures = selected.map(Failure::with_capture).collect();
+        let failures = selected.map(|(_, entry)| entry.with_capture()).collect();
         Listed {
             seen,
             dropped,
@@ -155,6 +220,12 @@ impl Failures {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an alert counts this handshake, even if it completed.
+fn concerns_an_alert(event: &Handshake) -> bool {
+    event.tls.client_certificate == ClientCertificate::Absent
+        || client_errors(event).any(|error| NOT_TRUSTED.contains(&error))
 }
 
 impl Listed {
@@ -217,8 +288,8 @@ fn next_step(rejected: &RejectedAfter) -> Option<&'static str> {
     }
 }
 
-impl Failure {
-    fn new(event: &Handshake, error: Cause, trace: Option<&TraceIds>) -> Self {
+impl Entry {
+    fn new(event: &Handshake, error: Option<Cause>, trace: Option<&TraceIds>) -> Self {
         let chain = event.client_certificates.as_ref();
         let leaf = chain.and_then(|chain| chain.first());
         let facts = leaf.and_then(|leaf| leaf.facts.as_ref().ok());
@@ -234,6 +305,8 @@ impl Failure {
             error,
             client: Address::of(event.client),
             client_identity: facts.map(|facts| printable(&facts.identity()).into_owned()),
+            client_certificate: event.tls.client_certificate.as_str(),
+            client_findings: client_errors(event).map(ErrorType::as_str).collect(),
             server: Address::of(event.server),
             server_name: event
                 .tls
@@ -250,6 +323,32 @@ impl Failure {
         }
     }
 
+    /// Entries of a group make room for each other before others have to.
+    fn group(&self) -> String {
+        let (kind, server) = (self.kind(), self.server_or_address());
+        format!("{kind} {server}:{}", self.server.port)
+    }
+
+    /// What went wrong in a word or two: the class of the error, or what is wrong about a handshake that completed.
+    pub(crate) fn kind(&self) -> &'static str {
+        match (&self.error, self.client_findings.first()) {
+            (Some(error), _) => error.error_type,
+            (None, Some(finding)) => finding,
+            (None, None) => "no client certificate",
+        }
+    }
+
+    /// What happened in a handshake that completed, and that nobody was seen to refuse.
+    pub(crate) fn what_completed(&self) -> String {
+        match &self.client_findings[..] {
+            [] => "the handshake completed: the server asked for a client certificate, and the client had none".to_owned(),
+            findings => format!(
+                "the handshake completed, with a client certificate in which tlscope found: {}",
+                findings.join(", ")
+            ),
+        }
+    }
+
     /// The name that the client asked for, or else the server's address.
     pub(crate) fn server_or_address(&self) -> &str {
         self.server_name.as_deref().unwrap_or(&self.server.address)
@@ -260,7 +359,7 @@ impl Failure {
         self.outcome == Outcome::Success.as_str()
     }
 
-    /// The failure without its capture, if that is gone: others needed the room.
+    /// The entry without its capture, if that is gone: others needed the room.
     fn with_capture(mut self) -> Self {
         self.saved_to = self.saved_to.filter(|path| Path::new(path).exists());
         self
@@ -296,36 +395,35 @@ impl Query {
                 "error" => &mut query.error,
                 "server" => &mut query.server,
                 "client" => &mut query.client,
+                "client_finding" => &mut query.client_finding,
+                "client_certificate" if value == ClientCertificate::Absent.as_str() => {
+                    query.is_client_certificate_absent = true;
+                    continue;
+                }
+                "client_certificate" if value.is_empty() => continue,
+                "client_certificate" => return Err("`client_certificate` is `absent`".to_owned()),
                 "format" if matches!(value, "html" | "json") => continue,
                 "format" => return Err("`format` is `html` or `json`".to_owned()),
                 key => {
                     let key = printable(&decoded(key)).into_owned();
-                    return Err(format!(
-                        "no parameter `{key}`: there are `error`, `server`, `client` and `format`"
-                    ));
+                    return Err(format!("no parameter `{key}`: there are {PARAMETERS}"));
                 }
             };
             // Alerts pass labels on, and `other` stands there for values that have no series of their own.
             *field = Some(decoded(value)).filter(|value| !matches!(&**value, "" | "other"));
         }
-        if let Some(written) = &query.error {
-            let known: Vec<&str> = ErrorType::ALL.iter().map(|class| class.as_str()).collect();
-            if !known
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(written))
-            {
-                let guess = nearest(written, &known).map_or_else(
-                    || "; `tlscope print error-types` lists them".to_owned(),
-                    |known| format!("; did you mean `{known}`?"),
-                );
-                let written = printable(written);
-                return Err(format!("no error type `{written}`{guess}"));
-            }
+        for written in [&query.error, &query.client_finding].into_iter().flatten() {
+            check_error_type(written)?;
         }
         Ok(query)
     }
 
-    fn selects(&self, failure: &Failure) -> bool {
+    /// Whether handshakes that completed are listed, too.
+    pub(crate) const fn includes_completed(&self) -> bool {
+        self.is_client_certificate_absent || self.client_finding.is_some()
+    }
+
+    fn selects(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, values: &[&str]| {
             wanted.as_ref().is_none_or(|wanted| {
                 values
@@ -333,14 +431,33 @@ impl Query {
                     .any(|value| value.eq_ignore_ascii_case(wanted))
             })
         };
-        let identity = failure.client_identity.as_deref().unwrap_or_default();
-        is(&self.error, &[failure.error.error_type])
+        let identity = entry.client_identity.as_deref().unwrap_or_default();
+        let error = entry.error.as_ref().map(|error| error.error_type);
+        is(&self.error, error.as_slice())
             && is(
                 &self.server,
-                &[failure.server_or_address(), &failure.server.address],
+                &[entry.server_or_address(), &entry.server.address],
             )
-            && is(&self.client, &[identity, &failure.client.address])
+            && is(&self.client, &[identity, &entry.client.address])
+            && is(&self.client_finding, &entry.client_findings)
+            && (!self.is_client_certificate_absent
+                || entry.client_certificate == ClientCertificate::Absent.as_str())
     }
+}
+
+fn check_error_type(written: &str) -> Result<(), String> {
+    let known: Vec<&str> = ErrorType::ALL.iter().map(|class| class.as_str()).collect();
+    if known
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(written))
+    {
+        return Ok(());
+    }
+    let guess = nearest(written, &known).map_or_else(
+        || "; `tlscope print error-types` lists them".to_owned(),
+        |known| format!("; did you mean `{known}`?"),
+    );
+    Err(format!("no error type `{}`{guess}", printable(written)))
 }
 
 /// A value of a query without its percent signs; bytes that are not UTF-8 become U+FFFD.
@@ -373,7 +490,8 @@ fn decoded(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::testing::handshake;
+    use crate::certificate::{Clause, Finding};
+    use crate::telemetry::testing::{certificate, handshake};
 
     fn failure(error_type: ErrorType, server: &str) -> Handshake {
         let mut event = handshake();
@@ -391,7 +509,9 @@ mod tests {
     fn causes(failures: &Failures, query: &str) -> Vec<&'static str> {
         let listed = failures.list(&Query::parse(query).unwrap());
         let causes = listed.failures.iter();
-        causes.map(|failure| failure.error.error_type).collect()
+        causes
+            .map(|entry| entry.error.as_ref().map_or("", |error| error.error_type))
+            .collect()
     }
 
     #[test]
@@ -412,6 +532,82 @@ mod tests {
         assert!(first["community_id"].as_str().unwrap().starts_with("1:"));
         assert_eq!(first.get("trace_id"), None);
         assert_eq!(first.get("saved_to"), None);
+    }
+
+    /// A handshake that completed, in which the server asked for a certificate.
+    fn completed(server: &str, client_certificate: ClientCertificate) -> Handshake {
+        let mut event = handshake();
+        event.tls.server_name = Some(server.to_owned());
+        event.tls.client_certificate = client_certificate;
+        event
+    }
+
+    #[test]
+    fn a_handshake_without_the_certificate_that_the_server_asked_for_is_listed_on_request() {
+        let failures = Failures::default();
+        failures.record(&completed("a.example", ClientCertificate::Absent), None);
+        failures.record(&completed("b.example", ClientCertificate::Absent), None);
+        failures.record(&completed("a.example", ClientCertificate::Presented), None);
+        let mut refused = failure(ErrorType::MissingClientCert, "a.example");
+        refused.tls.client_certificate = ClientCertificate::Absent;
+        failures.record(&refused, None);
+
+        assert_eq!(causes(&failures, ""), ["missing_client_cert"]);
+        let of_a = "client_certificate=absent&server=a.example";
+        assert_eq!(causes(&failures, of_a), ["missing_client_cert", ""]);
+        let listed = failures.list(&Query::parse(of_a).unwrap());
+        assert_eq!((listed.seen, listed.dropped), (3, 0));
+        let listed: serde_json::Value = serde_json::from_str(&listed.json()).unwrap();
+        let completed = &listed["failures"][1];
+        assert_eq!(completed["outcome"], "success");
+        assert_eq!(completed["client_certificate"], "absent");
+        assert_eq!(completed.get("error"), None);
+    }
+
+    #[test]
+    fn a_client_certificate_that_is_not_trusted_is_listed_on_request() {
+        let failures = Failures::default();
+        let finding = |error_type, side| Finding {
+            error_type,
+            side,
+            detail: Clause::from("not trusted"),
+            certificate: Arc::new(certificate("client", 1)),
+        };
+        for (server, error_type, side) in [
+            ("client.example", ErrorType::UntrustedCa, Side::Client),
+            ("server.example", ErrorType::UntrustedCa, Side::Server),
+            ("soon.example", ErrorType::NearExpiry, Side::Client),
+        ] {
+            let mut event = completed(server, ClientCertificate::Presented);
+            event.validation = vec![finding(error_type, side)];
+            failures.record(&event, None);
+        }
+        // The client's certificate is what a server refuses.
+        let mut refused = failure(ErrorType::UnknownCa, "refused.example");
+        refused.error.as_mut().unwrap().side = Some(Side::Server);
+        failures.record(&refused, None);
+
+        let servers = |query| {
+            let listed = failures.list(&Query::parse(query).unwrap()).failures;
+            let servers = listed.into_iter().map(|entry| entry.server_name.unwrap());
+            servers.collect::<Vec<_>>()
+        };
+        assert_eq!(servers("client_finding=untrusted_ca"), ["client.example"]);
+        assert_eq!(servers("client_finding=unknown_ca"), ["refused.example"]);
+        assert!(servers("client_finding=near_expiry").is_empty());
+    }
+
+    #[test]
+    fn handshakes_that_completed_displace_no_failures() {
+        let failures = Failures::default();
+        failures.record(&failure(ErrorType::CertExpired, "rare.example"), None);
+        for _ in 0..3 * CAPACITY {
+            failures.record(&completed("busy.example", ClientCertificate::Absent), None);
+        }
+        assert_eq!(causes(&failures, ""), ["cert_expired"]);
+        let listed = failures.list(&Query::parse("client_certificate=absent").unwrap());
+        assert_eq!(listed.failures.len(), CAPACITY);
+        assert_eq!(listed.dropped, 2 * CAPACITY as u64);
     }
 
     #[test]
@@ -460,9 +656,17 @@ mod tests {
             ),
             (
                 "sever=a.example",
-                "no parameter `sever`: there are `error`, `server`, `client` and `format`",
+                "no parameter `sever`: there are `error`, `server`, `client`, `client_certificate`, `client_finding` and `format`",
             ),
             ("format=xml", "`format` is `html` or `json`"),
+            (
+                "client_certificate=presented",
+                "`client_certificate` is `absent`",
+            ),
+            (
+                "client_finding=untrusted",
+                "no error type `untrusted`; did you mean `untrusted_ca`?",
+            ),
         ] {
             assert_eq!(Query::parse(query), Err(expected.to_owned()));
         }

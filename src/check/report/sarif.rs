@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::{fingerprint, location_in_words, offender_in_words, packets_in_words, printable};
-use crate::check::{CheckResult, Offender, Report};
+use crate::check::{CheckResult, Offender, Report, explanation};
 use crate::escape::SafeJson;
 
 const SCHEMA: &str =
@@ -74,12 +74,35 @@ fn rule_ids(report: &Report) -> Vec<String> {
 }
 
 fn rule(result: &CheckResult, id: &str) -> Value {
+    // GitHub requires `help`, and shows it next to the alert.
+    let wanted = printable(&result.wanted).into_owned();
+    let help = explanation(result.id, None).unwrap_or_else(|| wanted.clone());
     json!({
         "id": id,
+        "name": pascal_case(result.id),
         "shortDescription": {"text": printable(&result.name)},
-        "fullDescription": {"text": printable(&result.wanted)},
+        "fullDescription": {"text": wanted},
+        "help": {"text": help, "markdown": help},
+        "helpUri": help_uri(),
         "defaultConfiguration": {"level": result.severity.as_str()},
     })
+}
+
+/// The page about assertions.
+fn help_uri() -> String {
+    match env!("CARGO_PKG_REPOSITORY") {
+        "" => INFORMATION_URI.to_owned(),
+        repository => format!("{repository}/blob/main/docs/policy.md"),
+    }
+}
+
+/// `min-version` as `MinVersion`: the form in which SARIF wants the names of rules.
+fn pascal_case(key: &str) -> String {
+    let words = key.split('-').map(|word| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect()
 }
 
 fn results(report: &Report, result: &CheckResult, id: &str) -> Vec<Value> {
@@ -209,6 +232,23 @@ mod tests {
                 .unwrap()
                 .starts_with("https://")
         );
+    }
+
+    #[test]
+    fn a_rule_says_what_it_requires_and_where_to_read_about_it() {
+        let mut report = example();
+        report.results[0].id = "min-version";
+        report.results[1].id = "complete-input"; // no key of a policy
+        let document: Value = serde_json::from_str(&written(&report, ReportFormat::Sarif)).unwrap();
+        let rules = &document["runs"][0]["tool"]["driver"]["rules"];
+        assert_eq!(rules[0]["name"], "MinVersion");
+        let help = rules[0]["help"]["text"].as_str().unwrap();
+        assert!(help.contains("min-version = \"TLS 1.2\""), "{help}");
+        assert_eq!(rules[1]["name"], "CompleteInput");
+        for rule in rules.as_array().unwrap() {
+            assert!(!rule["help"]["text"].as_str().unwrap().is_empty(), "{rule}");
+            assert!(rule["helpUri"].as_str().unwrap().starts_with("https://"));
+        }
     }
 
     #[test]

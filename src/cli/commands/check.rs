@@ -10,7 +10,7 @@ use terminal_size::terminal_size_of;
 use tlscope::check::{
     Baseline, BaselineRecorder, CheckResult, Context, Evaluation, InputWarnings, KnownFindings,
     MAX_BASELINE, Policy, PolicyError, Preset, Report, ReportFormat, default_policy_text,
-    explainable, explanation, write_report,
+    explainable, explanation, policy_explanation, write_report,
 };
 use tlscope::event::{Handshake, NotTls};
 use tlscope::pattern::nearest;
@@ -128,8 +128,13 @@ fn text_of(policy: PrintedPolicy) -> &'static str {
     }
 }
 
+/// What `name` means; without a name, what the whole policy requires.
 fn explain(name: &str, args: &AssertionArgs) -> Result<String, Failure> {
     let policy = policy(args)?;
+    if name.is_empty() {
+        refuse_empty(&policy)?;
+        return Ok(policy_explanation(&policy));
+    }
     explanation(name, Some(&policy)).ok_or_else(|| {
         let known = explainable();
         let list = format!("`--explain` knows `{}`", known.join("`, `"));
@@ -142,6 +147,17 @@ fn explain(name: &str, args: &AssertionArgs) -> Result<String, Failure> {
         ))
         .hint(hint)
     })
+}
+
+/// A policy that requires nothing is a mistake: it would hold for anything.
+fn refuse_empty(policy: &Policy) -> Result<(), Failure> {
+    if !policy.is_empty() {
+        return Ok(());
+    }
+    let message = format_args!("policy `{}` has no assertions", policy.name);
+    let hint = "add a rule, as in `[[rule]]` and `min-version = \"TLS 1.2\"`: \
+                `tlscope check --print-policy` prints an example";
+    Err(Failure::new(message).hint(hint))
 }
 
 /// When the check began.
@@ -303,11 +319,8 @@ impl CheckSink {
         analysis: &Analysis,
     ) -> Result<Self, Failure> {
         let policy = policy(args)?;
-        if policy.is_empty() && args.expect.is_none() {
-            let message = format_args!("policy `{}` has no assertions", policy.name);
-            let hint = "add a rule, as in `[[rule]]` and `min-version = \"TLS 1.2\"`: \
-                        `tlscope check --print-policy` prints an example";
-            return Err(Failure::new(message).hint(hint));
+        if args.expect.is_none() {
+            refuse_empty(&policy)?;
         }
         let baseline = match &args.expect {
             Some(path) if args.update => {

@@ -74,7 +74,7 @@ pub(crate) mod reader;
 mod rejected_after;
 pub(crate) mod self_telemetry;
 mod starttls_not_taken;
-mod validation_errors;
+pub(super) mod validation_errors;
 
 /// Stands for every code point without a registered name.
 const OTHER: &str = "other";

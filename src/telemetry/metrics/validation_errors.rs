@@ -40,6 +40,15 @@ impl HandshakeInstrument for ValidationErrors {
     }
 }
 
+/// What is wrong with the client's certificate, each once, as the series with this side count it.
+#[cfg(feature = "cli")]
+pub(crate) fn client_errors(event: &Handshake) -> impl Iterator<Item = ErrorType> {
+    let series = ErrorSeries::of(event).into_iter();
+    series
+        .filter(|series| series.side == Some(Side::Client))
+        .map(|series| series.error_type)
+}
+
 /// A series of `tls.validation.errors`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct ErrorSeries {

@@ -23,6 +23,8 @@ Examples:
   Print a preset, and what an assertion means:
       tlscope check --print-policy=mozilla-intermediate
       tlscope check --explain min-version
+  Test a policy without a capture, and print what it requires:
+      tlscope check --policy tlscope.toml --explain
 
 A policy is a list of rules, each with its scope and its assertions:
       unknown = \"warn\"           # if nothing can be evaluated: ignore, warn or fail
@@ -63,13 +65,16 @@ pub(in crate::cli) struct CheckArgs {
     )]
     pub(in crate::cli) print_policy: Option<PrintedPolicy>,
 
-    /// Explain an assertion, a preset, or a rule of the policy, and do nothing else
+    /// Explain an assertion, a preset, a rule or the whole policy, and do nothing else
     ///
     /// As in `min-version`, `cnsa-2.0`, or the name of a rule in `--policy`. Identifiers from
-    /// reports work, too.
+    /// reports work, too. Without RULE, it explains every rule of `--policy`: a policy with a
+    /// mistake is an error, so this tests a policy without a capture.
     #[arg(
         long,
         value_name = "RULE",
+        num_args = 0..=1,
+        default_missing_value = "",
         help_heading = "Assertions",
         env = "TLSCOPE_EXPLAIN"
     )]

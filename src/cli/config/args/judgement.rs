@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tlscope::sink::selection::Moment;
 use tlscope::time::Timestamp;
 
 use super::defaults;
@@ -83,7 +84,7 @@ pub(crate) struct JudgementArgs {
     /// Time at which certificates are validated: `capture`, `now`, or a time
     ///
     /// `capture` is the time of the handshake in which the certificate was presented. Write
-    /// a time as in `2026-03-01T12:00:00Z`.
+    /// a time as in `2026-03-01T12:00:00Z` or, in UTC, `2026-03-01 12:00` or `2026-03-01`.
     #[arg(
         long,
         value_name = "TIME",
@@ -126,14 +127,13 @@ impl FromStr for At {
         match text {
             "capture" => Ok(Self::Capture),
             "now" => Ok(Self::Now),
-            time => time
-                .parse::<jiff::Timestamp>()
-                .ok()
-                .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
-                .map(|nanoseconds| Self::Time(Timestamp::from_nanoseconds(nanoseconds)))
-                .ok_or_else(|| {
-                    "neither `capture`, `now` nor a time as in `2026-03-01T12:00:00Z`".to_owned()
-                }),
+            time => match time.parse() {
+                Ok(Moment::Time(time)) => Ok(Self::Time(time)),
+                _ => Err(
+                    "neither `capture`, `now` nor a time as in `2026-03-01` or `2026-03-01T12:00:00Z`"
+                        .to_owned(),
+                ),
+            },
         }
     }
 }
@@ -158,7 +158,9 @@ mod tests {
         assert_eq!("capture".parse(), Ok(At::Capture));
         assert_eq!("2026-03-01T12:00:00Z".parse(), Ok(At::Time(time)));
         assert_eq!("2026-03-01T14:00:00+02:00".parse(), Ok(At::Time(time)));
-        for wrong in ["", "yesterday", "2026-03-01", "9999-01-01T00:00:00Z"] {
+        let midnight = Timestamp::from_seconds(1_772_323_200);
+        assert_eq!("2026-03-01".parse(), Ok(At::Time(midnight)));
+        for wrong in ["", "yesterday", "12:00", "9999-01-01T00:00:00Z"] {
             assert!(wrong.parse::<At>().is_err(), "{wrong}");
         }
     }

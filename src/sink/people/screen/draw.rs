@@ -23,6 +23,8 @@ const HEAD: u16 = 2;
 const WIDE: u16 = 120;
 /// Columns below which tables leave out what is not needed to find one's way.
 const NARROW: u16 = 80;
+/// Columns of a cause, where there is room: the longest error type is shorter.
+const LONGEST_CAUSE: u16 = 26;
 /// Rows from which the overview has servers and certificates.
 const TALL: u16 = 36;
 /// Days until the end of a certificate below which it is marked.
@@ -351,16 +353,18 @@ fn draw_causes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: 
         _ => [8, 9],
     };
     let [of_minute, of_total] = columns.map(usize::from);
-    let of_cause = usize::from(area.width).saturating_sub(of_minute + of_total + 4);
+    // Far from their cause, numbers are hard to read.
+    let of_cause = area.width.saturating_sub(columns[0] + columns[1] + 4);
+    let of_cause = of_cause.clamp(10, LONGEST_CAUSE);
     let rows = snapshot.causes.iter().map(|(class, minute, total)| {
         Row::new([
-            Cell::from(fit(class, of_cause, Cut::End)).style(palette.bad()),
+            Cell::from(fit(class, of_cause.into(), Cut::End)).style(palette.bad()),
             right(minute.to_string(), of_minute),
             right(total.to_string(), of_total),
         ])
     });
     let widths = [
-        Constraint::Min(10),
+        Constraint::Length(of_cause),
         Constraint::Length(columns[0]),
         Constraint::Length(columns[1]),
     ];

@@ -486,6 +486,19 @@ fn colors_are_left_out_if_the_user_wants_none() {
 }
 
 #[test]
+fn on_a_wide_terminal_the_numbers_of_a_cause_are_next_to_it() {
+    let mut run = Run::new(160, 50);
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.tick();
+    let text = run.frame();
+    let (_, causes) = text.split_once("Failures by cause").unwrap();
+    let row = causes.lines().find(|line| line.contains("unknown_ca"));
+    let (_, after) = row.unwrap().split_once("unknown_ca").unwrap();
+    let gap = after.len() - after.trim_start().len();
+    assert!(gap < 30, "{text}");
+}
+
+#[test]
 fn the_summary_comes_at_the_end() {
     let mut run = Run::new(80, 24);
     run.fail(ErrorType::UnknownCa, "bad.example");
