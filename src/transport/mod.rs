@@ -6,7 +6,7 @@
 //! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
 //! | [`radius`] | which login a RADIUS packet belongs to |
 //! | [`eap`] | EAP, which carries TLS in fragments: both streams in order, their gaps, the end |
-//! | [`SeenPackets`] | copies of packets are recognised |
+//! | `seen` | copies of packets are recognised |
 //! | [`quic`] | what the headers and frames of QUIC packets say |
 
 pub mod eap;
@@ -18,5 +18,5 @@ mod table;
 pub mod tcp;
 
 pub(crate) use index::PlaceIndex;
-pub use seen::SeenPackets;
+pub(crate) use seen::SeenPackets;
 pub use table::{FlowIndex, FlowTable, HashedKey, KeyHasher, LIFETIMES, Lifetime, Sought};

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// A packet that is captured twice, at mirrored ports or at both ends of a link, comes some milliseconds or seconds later, and what it belongs to
 /// has gone on by then.
 #[derive(Debug)]
-pub struct SeenPackets {
+pub(crate) struct SeenPackets {
     times: HashMap<u64, Timestamp, RandomState>,
     /// Oldest first.
     order: VecDeque<u64>,
@@ -20,8 +20,7 @@ pub struct SeenPackets {
 
 impl SeenPackets {
     /// None; the latest `most` are remembered.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             times: HashMap::default(),
             order: VecDeque::new(),
@@ -30,7 +29,7 @@ impl SeenPackets {
     }
 
     /// Notes a packet; returns when it was seen before.
-    pub fn insert(&mut self, digest: u64, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn insert(&mut self, digest: u64, now: Timestamp) -> Option<Timestamp> {
         let before = self.times.insert(digest, now);
         if before.is_some() {
             return before;
@@ -45,8 +44,7 @@ impl SeenPackets {
     }
 
     /// Bytes of memory that they take, roughly.
-    #[must_use]
-    pub fn allocated(&self) -> usize {
+    pub(crate) fn allocated(&self) -> usize {
         self.times.capacity() * (size_of::<(u64, Timestamp)>() + 1)
             + self.order.capacity() * size_of::<u64>()
     }

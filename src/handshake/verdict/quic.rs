@@ -265,13 +265,6 @@ impl<'t> QuicEvidence<'t> {
         index.map_or(&[], |index| self.seen.get(index + 1..).unwrap_or_default())
     }
 
-    /// Whether a datagram shows that the server uses 1-RTT packets alone. A stateless reset looks like one, but has no id that its receiver
-    /// knows, or that comes twice.
-    fn is_answer(&self, datagram: &DatagramSeen) -> bool {
-        let shape = &datagram.shape;
-        datagram.side == Side::Server && shape.is_short_only() && !shape.is_repeated
-    }
-
     /// Whether the last that the server sent after the client's flight was a 1-RTT packet alone, and the client did not send its
     /// flight again: it was acknowledged, or the packet was a CONNECTION_CLOSE.
     ///
@@ -280,7 +273,7 @@ impl<'t> QuicEvidence<'t> {
     fn ended_in_use(&self) -> bool {
         let after = self.after(self.client_short);
         let is_handshake = |seen: &DatagramSeen| sent_handshake(seen);
-        match after.iter().rposition(|seen| self.is_answer(seen)) {
+        match after.iter().rposition(is_answer) {
             Some(place) => {
                 let answer = &after[place].shape;
                 let goes_on = after[place..].iter().any(|seen| {
@@ -308,7 +301,7 @@ impl<'t> QuicEvidence<'t> {
     /// for them begin only when the handshake is confirmed (RFC 9002 §6.2.1).
     fn server_repeats(&self) -> bool {
         let after = self.after(self.flight);
-        let answers = || after.iter().filter(|seen| self.is_answer(seen));
+        let answers = || after.iter().filter(|seen| is_answer(seen));
         let spread = answers().next().zip(answers().next_back());
         let spread = spread.and_then(|(first, last)| last.time.checked_since(first.time));
         answers().count() >= 3
@@ -344,7 +337,7 @@ impl<'t> QuicEvidence<'t> {
     /// How many datagrams with 1-RTT packets alone the server has sent after those of the client.
     fn answers(&self) -> usize {
         let after = self.after(self.client_short).iter();
-        after.filter(|seen| self.is_answer(seen)).count()
+        after.filter(|seen| is_answer(seen)).count()
     }
 
     /// Whether the server went on with 1-RTT packets alone after those of the client.
@@ -356,7 +349,7 @@ impl<'t> QuicEvidence<'t> {
             .iter()
             .rposition(|seen| seen.side == Side::Server && sent_handshake(seen));
         let since = &after[last_handshake.map_or(0, |place| place + 1)..];
-        let mut answers = since.iter().filter(|seen| self.is_answer(seen));
+        let mut answers = since.iter().filter(|seen| is_answer(seen));
         let is_certain = |first: &DatagramSeen| first.shape.short_id != 0;
         self.answers() >= 2
             && answers
@@ -367,7 +360,7 @@ impl<'t> QuicEvidence<'t> {
     /// Whether both sides have gone on with 1-RTT packets alone, in turns.
     fn is_in_use(&self) -> bool {
         let after = self.after(self.client_short);
-        let Some(first) = after.iter().position(|seen| self.is_answer(seen)) else {
+        let Some(first) = after.iter().position(is_answer) else {
             return false;
         };
         let after = &after[first + 1..];
@@ -376,9 +369,7 @@ impl<'t> QuicEvidence<'t> {
         let Some(client) = after.iter().position(is_client) else {
             return false;
         };
-        let answers = after[client + 1..]
-            .iter()
-            .filter(|seen| self.is_answer(seen));
+        let answers = after[client + 1..].iter().filter(|seen| is_answer(seen));
         answers.count() >= 2 && self.server_went_on()
     }
 
@@ -396,7 +387,7 @@ impl<'t> QuicEvidence<'t> {
         let has_gone_on = later
             .iter()
             .filter(is_server)
-            .any(|seen| self.is_answer(seen) || sent_handshake(seen) && !has_shape_of_close(seen));
+            .any(|seen| is_answer(seen) || sent_handshake(seen) && !has_shape_of_close(seen));
         // A client that the close has reached says nothing more. One that it has not asks for an answer again and again.
         let client = || {
             let is_new = |seen: &&DatagramSeen| !seen.shape.is_repeated;
@@ -533,6 +524,13 @@ const REPEATED_FOR: Duration = Duration::from_millis(500);
 /// Whether a side sent Handshake packets in a datagram: a copy that was captured late says nothing about what its sender still does.
 fn sent_handshake(datagram: &DatagramSeen) -> bool {
     datagram.shape.handshakes > 0 && !datagram.shape.is_repeated
+}
+
+/// Whether a datagram shows that the server uses 1-RTT packets alone. A stateless reset looks like one, but has no id that its receiver knows, or
+/// that comes twice.
+const fn is_answer(datagram: &DatagramSeen) -> bool {
+    let shape = &datagram.shape;
+    matches!(datagram.side, Side::Server) && shape.is_short_only() && !shape.is_repeated
 }
 
 fn has_shape_of_close(datagram: &DatagramSeen) -> bool {
