@@ -84,6 +84,13 @@ impl TlsRecords {
         }
     }
 
+    /// Forgets what was read, and keeps the keys.
+    pub(crate) fn clear(&mut self) {
+        self.streams = Default::default();
+        self.decryption.clear();
+        self.is_sslv2 = false;
+    }
+
     /// Takes the next chunk of one direction.
     #[inline]
     pub(crate) fn take(
@@ -418,8 +425,12 @@ impl RecordStream {
     ) {
         let start = self.record_start.unwrap_or(arrival);
         if piece.is_first {
-            let is_encrypted = self.is_encrypted(recipient);
-            self.key = decryption.begin_record(sender, is_encrypted, recipient);
+            self.key = if decryption.has_no_keys() {
+                KeyState::None
+            } else {
+                let is_encrypted = self.is_encrypted(recipient);
+                decryption.begin_record(sender, is_encrypted, recipient)
+            };
         }
         let unit = SealedUnit {
             content_type: piece.header.content_type,
