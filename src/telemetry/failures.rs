@@ -378,7 +378,7 @@ mod tests {
     fn failure(error_type: ErrorType, server: &str) -> Handshake {
         let mut event = handshake();
         event.outcome = Outcome::Failure;
-        event.tls.server_name = Some(server.to_owned());
+        event.tls.server_name = Some(server.into());
         event.error = Some(HandshakeError {
             error_type,
             side: Some(Side::Client),

@@ -672,9 +672,9 @@ impl Transcript {
             + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
-    /// Moves the letters of the history out: the report is made once.
-    pub(super) fn take_history(&mut self) -> String {
-        self.history.take()
+    /// The letters of the messages.
+    pub(super) fn history(&self) -> &str {
+        self.history.letters()
     }
 
     /// Collects the steps one by one, from packets of `source`.
@@ -696,15 +696,10 @@ impl Transcript {
         Some(Box::new(recorder.finish(client)))
     }
 
-    /// The first ClientHello, for the report to move names out, for the same reason.
+    /// The first ClientHello, for the report to move names out: it is made once.
     pub(super) fn client_hello_mut(&mut self) -> Option<&mut ClientHello> {
         let hello = self.client_hello.as_deref_mut();
         hello.filter(|_| self.has_client_hello)
-    }
-
-    /// The name in the ClientHello, for the report on it, which needs nothing else of it.
-    pub(super) fn take_server_name(&mut self) -> Option<String> {
-        self.client_hello_mut()?.server_name.take()
     }
 
     /// What can be used again once the report was made.

@@ -14,6 +14,7 @@ use super::writer;
 use crate::certificate::Certificate;
 use crate::event::{Handshake, TlsFacts};
 use crate::time::Timestamp;
+use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
 /// Texts of the certificates seen last, by the certificates themselves.
 #[derive(Debug)]
@@ -190,16 +191,29 @@ impl Ready {
 /// Texts of the lists of code points seen last.
 #[derive(Debug, Default)]
 pub(super) struct ReadyLists {
-    places: Vec<ReadyList>,
+    versions: ReadyOf<ProtocolVersion>,
+    cipher_suites: ReadyOf<CipherSuite>,
+    groups: ReadyOf<NamedGroup>,
+    signature_algorithms: ReadyOf<SignatureScheme>,
     /// The lists of the line at hand.
     text: Vec<u8>,
 }
 
-/// A list, and its text, in buffers that the next list with this place takes over.
-#[derive(Clone, Debug, Default)]
-struct ReadyList {
-    codes: Vec<u16>,
+/// Texts of lists of one kind, by the lists themselves: events [share](crate::tls::ListCache) equal ones.
+#[derive(Debug)]
+struct ReadyOf<T>(Vec<Option<ReadyList<T>>>);
+
+#[derive(Debug)]
+struct ReadyList<T> {
+    /// Held, so that no other list gets its place in memory.
+    list: Arc<[T]>,
     text: Vec<u8>,
+}
+
+impl<T> Default for ReadyOf<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
 }
 
 /// What one client offers, as it is written; empty where there is no such list.
@@ -212,8 +226,8 @@ pub(super) struct ReadyOffer<'a> {
     pub(super) signature_algorithms: &'a [u8],
 }
 
-/// How many lists are kept: five of each hello, of which GREASE makes up to 16 kinds each. A guess, as with certificates.
-const LISTS: usize = 256;
+/// How many lists of each kind are kept. A guess, as with certificates; GREASE makes up to 16 lists of each kind of one program.
+const LISTS: usize = 128;
 
 /// Code points in a list beyond which it is not kept: all registered cipher suites are some 350. So all take 2 MB at most.
 const LONGEST_LIST: usize = 512;
@@ -221,13 +235,15 @@ const LONGEST_LIST: usize = 512;
 impl ReadyLists {
     /// The lists of what a client offers.
     pub(super) fn offer(&mut self, tls: &TlsFacts) -> Result<ReadyOffer<'_>, Error> {
-        self.text.clear();
+        let text = &mut self.text;
+        text.clear();
         let ends = [
-            self.write(tls.offered_versions.as_deref())?,
-            self.write(tls.offered_cipher_suites.as_deref())?,
-            self.write(tls.offered_groups.as_deref())?,
-            self.write(tls.key_share_groups.as_deref())?,
-            self.write(tls.signature_algorithms.as_deref())?,
+            self.versions.write(&tls.offered_versions, text)?,
+            self.cipher_suites.write(&tls.offered_cipher_suites, text)?,
+            self.groups.write(&tls.offered_groups, text)?,
+            self.groups.write(&tls.key_share_groups, text)?,
+            self.signature_algorithms
+                .write(&tls.signature_algorithms, text)?,
         ];
         let mut start = 0;
         let [
@@ -245,31 +261,37 @@ impl ReadyLists {
             signature_algorithms,
         })
     }
+}
 
-    /// Writes a list, if there is one; returns where it ends.
-    fn write<T: CodePoint>(&mut self, list: Option<&[T]>) -> Result<usize, Error> {
+impl<T: CodePoint> ReadyOf<T> {
+    /// Appends the text of a list, if there is one; returns where it ends.
+    fn write(&mut self, list: &Option<Arc<[T]>>, output: &mut Vec<u8>) -> Result<usize, Error> {
         let Some(list) = list else {
-            return Ok(self.text.len());
+            return Ok(output.len());
         };
         if list.len() > LONGEST_LIST {
-            writer::write(&mut self.text, &Codes::of(list))?;
-            return Ok(self.text.len());
+            writer::write(output, &Codes::of(list))?;
+            return Ok(output.len());
         }
-        if self.places.is_empty() {
-            self.places.resize(LISTS, ReadyList::default());
+        if self.0.is_empty() {
+            self.0.resize_with(LISTS, || None);
         }
-        let codes = || list.iter().map(|value| value.code());
-        let mix = |mixed: u32, code| mixed.wrapping_mul(31).wrapping_add(u32::from(code));
-        let place = &mut self.places[codes().fold(0, mix) as usize % LISTS];
-        // A place that no list has taken has no text; those of lists have brackets.
-        if place.text.is_empty() || !place.codes.iter().copied().eq(codes()) {
-            place.codes.clear();
-            place.codes.extend(codes());
-            place.text.clear();
-            writer::write(&mut place.text, &Codes::of(list))?;
+        let address = Arc::as_ptr(list).cast::<T>().addr();
+        let place = &mut self.0[(address >> 4 ^ address >> 11) % LISTS]; // allocations begin at multiples of 16
+        let known = place
+            .as_ref()
+            .filter(|ready| Arc::ptr_eq(&ready.list, list));
+        if let Some(ready) = known {
+            output.extend_from_slice(&ready.text);
+            return Ok(output.len());
         }
-        self.text.extend_from_slice(&place.text);
-        Ok(self.text.len())
+        let mut text = place.take().map(|ready| ready.text).unwrap_or_default();
+        text.clear();
+        writer::write(&mut text, &Codes::of(list))?;
+        output.extend_from_slice(&text);
+        let list = Arc::clone(list);
+        *place = Some(ReadyList { list, text });
+        Ok(output.len())
     }
 }
 

@@ -150,7 +150,7 @@ mod tests {
         let failures = Failures::default();
         let mut event = handshake();
         event.outcome = Outcome::Failure;
-        event.tls.server_name = Some("<script>alert(1)</script>".to_owned());
+        event.tls.server_name = Some("<script>alert(1)</script>".into());
         event.error = Some(HandshakeError {
             error_type: ErrorType::UnknownCa,
             side: Some(Side::Client),
