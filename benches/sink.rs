@@ -105,13 +105,13 @@ fn fill_hello(event: &mut Handshake, number: usize) {
     let schemes = (0..11).map(|n| SignatureScheme(0x0400 + n)).collect();
     event.tls.version = Some(ProtocolVersion::TLSv1_2);
     event.tls.cipher_suite = Some(CipherSuite(0xc02f));
-    event.tls.server_name = Some(format!("host-{}.example.org", number % 97));
+    event.tls.server_name = Some(format!("host-{}.example.org", number % 97).into());
     event.tls.alpn_offered = Some(vec!["h2".into(), "http/1.1".into()]);
     event.tls.group = Some(NamedGroup::X25519);
-    event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2]);
+    event.tls.offered_versions = Some([ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2].into());
     event.tls.offered_cipher_suites = Some(suites);
-    event.tls.offered_groups = Some(vec![NamedGroup(4588), NamedGroup::X25519]);
-    event.tls.key_share_groups = Some(vec![NamedGroup(4588), NamedGroup::X25519]);
+    event.tls.offered_groups = Some([NamedGroup(4588), NamedGroup::X25519].into());
+    event.tls.key_share_groups = Some([NamedGroup(4588), NamedGroup::X25519].into());
     event.tls.signature_algorithms = Some(schemes);
     event.tls.history = "CsxkdKHkh".into();
     event.fingerprint.ja3 = Some("e7d705a3286e19ea42f587b344ee6865".into());

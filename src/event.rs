@@ -7,6 +7,7 @@
 //! it was seen to be empty.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,8 +107,8 @@ impl Handshake {
     /// Bytes of memory that it takes, roughly, without certificates: events share those.
     #[cfg(feature = "cli")]
     pub(crate) fn allocated(&self) -> usize {
-        fn list<T>(list: &Option<Vec<T>>) -> usize {
-            list.as_ref().map_or(0, |list| list.len() * size_of::<T>())
+        fn list<T, L: Deref<Target = [T]>>(list: &Option<L>) -> usize {
+            list.as_deref().map_or(0, size_of_val)
         }
         let texts = |texts: &Option<Vec<String>>| {
             let lengths = texts.iter().flatten().map(|text| text.len().max(8));
@@ -129,7 +130,7 @@ impl Handshake {
         crate::memory::boxed::<Self>()
             + TEXTS
             + self.alerts.len() * size_of::<Alert>()
-            + tls.server_name.as_ref().map_or(0, String::len)
+            + tls.server_name.as_ref().map_or(0, |name| name.len())
             + self.eap.as_ref().map_or(0, |eap| eap.allocated())
             + texts(&tls.alpn_offered)
             + texts(&tls.certificate_authorities)
@@ -844,26 +845,26 @@ pub struct TlsFacts {
     /// The cipher suite that the server selected.
     pub cipher_suite: Option<CipherSuite>,
     /// The name in the ClientHello's `server_name` extension (the outer one under ECH).
-    pub server_name: Option<String>,
+    pub server_name: Option<Arc<str>>,
     /// The application protocols that the client offers; `None` without the extension or the ClientHello.
     pub alpn_offered: Option<Vec<String>>,
     /// The application protocol that the server selected in the clear.
-    pub alpn: Option<String>,
+    pub alpn: Option<Arc<str>>,
     /// The group of the key exchange: the server's key share, or up to TLS 1.2 the ServerKeyExchange's curve.
     pub group: Option<NamedGroup>,
     /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone. `None`, as for all that
     /// is offered, if that part of the hello was not captured.
-    pub offered_versions: Option<Vec<ProtocolVersion>>,
+    pub offered_versions: Option<Arc<[ProtocolVersion]>>,
     /// The cipher suites that the client offers, GREASE included.
-    pub offered_cipher_suites: Option<Vec<CipherSuite>>,
+    pub offered_cipher_suites: Option<Arc<[CipherSuite]>>,
     /// The cipher specs of an SSLv2 CLIENT-HELLO, 24 bits each; `None` in a ClientHello of TLS.
     pub sslv2_cipher_specs: Option<Vec<u32>>,
     /// The groups that the client offers, GREASE included.
-    pub offered_groups: Option<Vec<NamedGroup>>,
+    pub offered_groups: Option<Arc<[NamedGroup]>>,
     /// The groups of the key shares in the ClientHello, GREASE included.
-    pub key_share_groups: Option<Vec<NamedGroup>>,
+    pub key_share_groups: Option<Arc<[NamedGroup]>>,
     /// The signature schemes that the client offers, GREASE included.
-    pub signature_algorithms: Option<Vec<SignatureScheme>>,
+    pub signature_algorithms: Option<Arc<[SignatureScheme]>>,
     /// Whether an earlier session was resumed.
     pub resumed: Option<bool>,
     /// By what it was resumed.
@@ -881,7 +882,7 @@ pub struct TlsFacts {
     /// Whether the server stapled an OCSP response in the clear.
     pub ocsp_stapled: bool,
     /// What that response says, where it can be read.
-    pub ocsp_staple: Option<OcspStaple>,
+    pub ocsp_staple: Option<Box<OcspStaple>>,
     /// How many signed certificate timestamps the server sent in a ServerHello extension.
     pub signed_certificate_timestamps: usize,
     /// Whether the handshake completed and the connection closed before any application data.
@@ -890,7 +891,7 @@ pub struct TlsFacts {
     pub renegotiation: Option<Renegotiation>,
     /// The order of messages, one letter each, upper case from the client; the documentation of
     /// the module `handshake` lists them.
-    pub history: String,
+    pub history: Arc<str>,
 }
 
 text_enum! {
@@ -1065,5 +1066,21 @@ text_enum! {
         ClientOnly = "client_only",
         /// Only packets from the server.
         ServerOnly = "server_only",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_report_is_small_enough_for_the_fast_path_of_the_allocator() {
+        // mimalloc's ends at this size: beyond it, an allocation takes four times as many instructions.
+        assert!(
+            size_of::<HandshakeReport>() <= 1024,
+            "{}",
+            size_of::<HandshakeReport>()
+        );
     }
 }

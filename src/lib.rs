@@ -145,6 +145,7 @@ mod transport;
 pub mod capture;
 pub mod certificate;
 pub mod decrypt;
+mod digits;
 pub mod error_type;
 #[cfg(any(feature = "cli", feature = "otel", feature = "serde"))]
 mod escape;

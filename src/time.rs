@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
+use crate::digits::put_pair;
+
 /// A moment of packet time, in nanoseconds since 1970-01-01T00:00:00Z, leap seconds ignored.
 ///
 /// Comes from the capture (or, on a quiet live interface, from ticks that the
@@ -104,20 +106,23 @@ impl Timestamp {
         let year = era * 400 + year + u64::from(is_next_year);
 
         *text = *b"0000-00-00T00:00:00.000000000Z";
-        let mut put = |first: usize, last: usize, number: u32| {
-            let mut rest = number;
-            for digit in text[first..=last].iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        };
-        put(0, 3, year as u32);
-        put(5, 6, month as u32);
-        put(8, 9, day as u32);
-        put(11, 12, time / 3_600);
-        put(14, 15, time / 60 % 60);
-        put(17, 18, time % 60);
-        put(20, 28, self.0.rem_euclid(SECOND) as u32);
+        let (year, nanoseconds) = (year as u32, self.0.rem_euclid(SECOND) as u32);
+        for (at, number) in [
+            (0, year / 100),
+            (2, year),
+            (5, month as u32),
+            (8, day as u32),
+            (11, time / 3_600),
+            (14, time / 60 % 60),
+            (17, time % 60),
+            (20, nanoseconds / 10_000_000),
+            (22, nanoseconds / 100_000),
+            (24, nanoseconds / 1_000),
+            (26, nanoseconds / 10),
+        ] {
+            put_pair(text, at, number);
+        }
+        text[28] = b'0' + (nanoseconds % 10) as u8;
         std::str::from_utf8(text).unwrap_or_default() // all ASCII
     }
 

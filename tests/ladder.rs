@@ -123,7 +123,7 @@ fn check(fixture: &str, event: &Handshake, ladder: &Ladder) {
 }
 
 fn check_history_and_alerts(fixture: &str, event: &Handshake, ladder: &Ladder) {
-    assert_eq!(history(ladder), event.tls.history, "{fixture}: {ladder:?}");
+    assert_eq!(history(ladder), *event.tls.history, "{fixture}: {ladder:?}");
     let alerts = ladder.steps.iter().filter_map(|step| match step.kind {
         StepKind::Alert(content) => Some((step.sender, content)),
         _ => None,

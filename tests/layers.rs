@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     // Common ground: plain types without a layer of their own.
     &[
+        "digits",
         "error_type",
         "escape",
         "flow",

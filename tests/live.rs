@@ -519,8 +519,10 @@ fn only_the_thread_that_reads_proc_may_look_into_other_processes() {
         })
     };
     let is_there = |wanted: &str| tasks().any(|(name, _)| name.starts_with(wanted));
+    // A thread that has just begun has the name of the one that began it.
+    let threads = ["capture ", "processes", "sockets", "signals"];
     wait_for("threads", || {
-        (is_there("processes") && is_there("sockets") && is_there("signals")).then_some(())
+        threads.into_iter().all(is_there).then_some(())
     });
     // A thread takes its filter of system calls last.
     wait_for("sandboxes", || {

@@ -295,7 +295,7 @@ fn handshake(number: u16, name: &str) -> Handshake {
     let time =
         Timestamp::from_nanoseconds(1_772_366_400_000_000_000 + i64::from(number) * 1_000_000);
     let mut event = Handshake::new(time, client, server);
-    event.tls.server_name = Some(name.to_owned());
+    event.tls.server_name = Some(name.into());
     event.outcome = if number.is_multiple_of(7) {
         Outcome::Unknown
     } else {

@@ -36,9 +36,9 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn new(check: &Check, event: &Handshake, why: &str) -> Self {
-        let server = event.tls.server_name.clone();
+        let server = event.tls.server_name.as_ref();
         Self {
-            server: Some(server.unwrap_or_else(|| event.server.to_string())),
+            server: Some(server.map_or_else(|| event.server.to_string(), ToString::to_string)),
             client: Some(event.client.address.to_string()),
             found: Some(without_amounts(why)),
             ..Self::of_run(check)

@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn names_and_quotations_are_cut_to_a_maximum_length() {
         let mut event = refused_by_the_client();
-        event.tls.server_name = Some("é".repeat(60_000));
+        event.tls.server_name = Some("é".repeat(60_000).into());
         let offender = Offender::new(&event, &"x".repeat(500_000));
         let name = offender.handshake.unwrap().server_name.unwrap();
         assert_eq!(name.chars().count(), MAX_NAME + 1);

@@ -88,6 +88,14 @@ impl Framing {
         Self::Tls(TlsRecords::new(keys))
     }
 
+    /// Forgets what was read, for TLS records of another connection with the same keys.
+    pub(crate) fn clear(&mut self, keys: &Keys) {
+        match self {
+            Self::Tls(records) => records.clear(),
+            Self::Tds(_) | Self::Dtls(_) | Self::Quic(_) => *self = Self::tls(keys),
+        }
+    }
+
     /// The same in packets of TDS, of which those in `packets` have begun.
     pub(crate) fn tds(packets: PerDirection<TdsPackets>, keys: &Keys) -> Self {
         Self::Tds(Box::new(TdsFraming::new(packets, keys)))

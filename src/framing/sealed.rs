@@ -104,6 +104,13 @@ impl Decryption {
         }
     }
 
+    /// Forgets what was opened, and what waits, for another connection with the same keys.
+    pub(super) fn clear(&mut self) {
+        self.unsealing = None;
+        self.key_use = None;
+        self.waiting = WaitingRecords::new();
+    }
+
     /// What the keys were good for; `None` if there were none, or nothing to open.
     pub(super) const fn key_use(&self) -> Option<KeyUse> {
         self.key_use

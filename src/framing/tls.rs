@@ -86,6 +86,13 @@ impl TlsRecords {
         }
     }
 
+    /// Forgets what was read, and keeps the keys.
+    pub(crate) fn clear(&mut self) {
+        self.streams = Default::default();
+        self.decryption.clear();
+        self.is_sslv2 = false;
+    }
+
     /// Takes the next chunk of one direction.
     #[inline]
     pub(crate) fn take(
@@ -426,8 +433,12 @@ impl RecordStream {
     ) {
         let start = self.record_start.unwrap_or(arrival);
         if piece.is_first {
-            let is_encrypted = self.is_encrypted(recipient);
-            self.key = decryption.begin_record(sender, is_encrypted, recipient);
+            self.key = if decryption.has_no_keys() {
+                KeyState::None
+            } else {
+                let is_encrypted = self.is_encrypted(recipient);
+                decryption.begin_record(sender, is_encrypted, recipient)
+            };
         }
         let is_in_clear = self.key == KeyState::None && self.is_without_encryption(recipient);
         if is_in_clear && piece.header.content_type == ContentType::Alert {

@@ -604,7 +604,7 @@ mod tests {
         let client = Endpoint::new([192, 0, 2, 1].into(), 50_000);
         let server = Endpoint::new([192, 0, 2, 2].into(), 443);
         let mut event = Handshake::new(Timestamp::from_seconds(0), client, server);
-        event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_2]);
+        event.tls.offered_versions = Some([ProtocolVersion::TLSv1_2].into());
         event.server_certificates = Some([Arc::new(Certificate::from_der(leaf.der()))].into());
         event.error = Some(HandshakeError::new(
             error_type,
@@ -688,7 +688,7 @@ mod tests {
     fn an_address_is_not_compared_if_there_was_a_name_or_another_reason() {
         let named = {
             let mut event = refused_by_address(ErrorType::BadCertificate);
-            event.tls.server_name = Some("example.org".to_owned());
+            event.tls.server_name = Some("example.org".into());
             event
         };
         let unseen = {
@@ -707,7 +707,7 @@ mod tests {
     #[test]
     fn a_vague_alert_reports_the_flaw_of_the_chain_beside_that_of_the_dates() {
         let mut event = refused_by_address(ErrorType::CertExpired);
-        event.tls.server_name = Some("example.org".to_owned());
+        event.tls.server_name = Some("example.org".into());
         event.validation = vec![finding(Side::Server, ErrorType::UntrustedCa)];
         let both = |alert: u8, trust| {
             let mut event = event.clone();
@@ -793,7 +793,7 @@ mod tests {
         event.error.as_mut().unwrap().side = Some(Side::Server);
         let suites = suites.iter().map(|suite| CipherSuite(*suite));
         event.tls.offered_cipher_suites = Some(suites.collect());
-        event.tls.offered_groups = Some(groups.to_vec());
+        event.tls.offered_groups = Some(groups.into());
         let known = KnownServer {
             cipher_suites: vec![CipherSuite(0xc02f)],
             groups: vec![NamedGroup::X25519],
@@ -822,8 +822,8 @@ mod tests {
         let mut event = refused_by_address(ErrorType::HandshakeFailure);
         event.server_certificates = None;
         event.error.as_mut().unwrap().side = Some(Side::Server);
-        event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_2]);
-        event.tls.offered_cipher_suites = Some(vec![CipherSuite(0xc02f)]);
+        event.tls.offered_versions = Some([ProtocolVersion::TLSv1_2].into());
+        event.tls.offered_cipher_suites = Some([CipherSuite(0xc02f)].into());
         let known = KnownServer {
             versions: vec![ProtocolVersion::TLSv1_3],
             cipher_suites: vec![CipherSuite(0x1302)],

@@ -1,11 +1,13 @@
 //! What was negotiated, and how: the `tls` part of an event.
 
+use std::slice;
+
 use crate::certificate::{Certificate, distinguished_name};
 use crate::event::{ClientCertificate, EarlyData, Outcome, Renegotiation, Resumption, TlsFacts};
 use crate::flow::Side;
 use crate::tls::{
-    ClientHello, HandshakeType, ProtocolVersion, read_certificate_authorities,
-    read_certificate_list,
+    ClientHello, HandshakeType, ListCache, NamedGroup, ProtocolVersion, TextCache,
+    read_certificate_authorities, read_certificate_list,
 };
 
 use super::timing::application_data;
@@ -18,6 +20,7 @@ pub(super) fn negotiated(
     shape: Option<&Shape>,
     outcome: Outcome,
     is_closed: bool,
+    texts: &mut TextCache,
 ) -> TlsFacts {
     let hello = transcript.client_hello();
     let answer = transcript.server_hello();
@@ -26,7 +29,7 @@ pub(super) fn negotiated(
     TlsFacts {
         version: transcript.version(),
         cipher_suite: answer.and_then(|answer| answer.cipher_suite),
-        alpn: alpn(transcript),
+        alpn: alpn(transcript).map(|name| texts.share(name)),
         group: answer
             .and_then(|answer| answer.key_share_group)
             .or_else(|| transcript.key_exchange_group()),
@@ -44,7 +47,7 @@ pub(super) fn negotiated(
             None => renegotiated_certificate(transcript, client_certificate(transcript, resumed)),
         },
         ocsp_stapled: transcript.has_ocsp_staple(),
-        ocsp_staple: transcript.ocsp_staple().cloned(),
+        ocsp_staple: transcript.ocsp_staple().cloned().map(Box::new),
         signed_certificate_timestamps: transcript.certificate_timestamps()
             + answer.map_or(0, |answer| answer.signed_certificate_timestamps),
         unused: unused(transcript, shape, outcome, is_closed),
@@ -53,30 +56,33 @@ pub(super) fn negotiated(
     }
 }
 
-/// Copies what the client offers into the event, but for its names, which are moved: the next hello is read into the lists. Of a
-/// hello that was cut short, what may lie behind the cut is not known.
-pub(super) fn give_offer(tls: &mut TlsFacts, hello: &mut ClientHello) {
+/// Adds what the client offers to the event, but for the server's name: lists that other events share, and the names of application
+/// protocols, which are moved. Of a hello that was cut short, what may lie behind the cut is not known.
+pub(super) fn give_offer(tls: &mut TlsFacts, hello: &mut ClientHello, lists: &mut ListCache) {
     let has_all_versions = !hello.is_partial
         || hello.supported_versions.is_some()
         || hello.legacy_version.as_tls() < ProtocolVersion::TLSv1_2;
-    tls.offered_versions = has_all_versions.then(|| hello.offered_versions());
-    tls.server_name = hello.server_name.take();
+    let versions = hello.supported_versions.as_deref();
+    let versions = versions.unwrap_or_else(|| slice::from_ref(&hello.legacy_version));
+    tls.offered_versions = has_all_versions.then(|| lists.share_versions(versions));
     tls.alpn_offered = hello.alpn.take();
     let has_suites = !hello.is_partial || !hello.cipher_suites.is_empty();
-    tls.offered_cipher_suites =
-        (has_suites && hello.sslv2_cipher_specs.is_none()).then(|| hello.cipher_suites.clone());
+    tls.offered_cipher_suites = (has_suites && hello.sslv2_cipher_specs.is_none())
+        .then(|| lists.share_cipher_suites(&hello.cipher_suites));
     tls.sslv2_cipher_specs.clone_from(&hello.sslv2_cipher_specs);
-    tls.offered_groups.clone_from(&hello.groups);
-    tls.key_share_groups.clone_from(&hello.key_share_groups);
-    tls.signature_algorithms
-        .clone_from(&hello.signature_algorithms);
+    let mut groups =
+        |list: &Option<Vec<NamedGroup>>| list.as_ref().map(|list| lists.share_groups(list));
+    tls.offered_groups = groups(&hello.groups);
+    tls.key_share_groups = groups(&hello.key_share_groups);
+    let schemes = hello.signature_algorithms.as_ref();
+    tls.signature_algorithms = schemes.map(|list| lists.share_signature_schemes(list));
 }
 
-fn alpn(transcript: &Transcript) -> Option<String> {
+fn alpn(transcript: &Transcript) -> Option<&str> {
     let decrypted = transcript.decrypted();
     let hidden = decrypted.and_then(|decrypted| decrypted.extensions.as_ref());
     let hello = transcript.server_hello()?;
-    hidden.map_or(&hello.alpn, |hidden| &hidden.alpn).clone()
+    hidden.map_or(&hello.alpn, |hidden| &hidden.alpn).as_deref()
 }
 
 /// How a session was resumed; `Some(None)` if none was, and `None` if that is not known.
@@ -224,7 +230,14 @@ mod tests {
 
     fn facts_of(script: &Script, outcome: Outcome) -> TlsFacts {
         let shape = crate::handshake::verdict::shape(&script.transcript);
-        negotiated(&script.transcript, shape.as_ref(), outcome, true)
+        let mut texts = TextCache::default();
+        negotiated(
+            &script.transcript,
+            shape.as_ref(),
+            outcome,
+            true,
+            &mut texts,
+        )
     }
 
     fn facts(script: &Script) -> TlsFacts {
@@ -239,7 +252,7 @@ mod tests {
             hello.is_partial = is_partial;
             hello.legacy_version = legacy_version;
             hello.cipher_suites = suites.iter().copied().map(CipherSuite).collect();
-            give_offer(&mut tls, &mut hello);
+            give_offer(&mut tls, &mut hello, &mut ListCache::default());
             (
                 tls.offered_versions,
                 tls.offered_cipher_suites.map(|suites| suites.len()),
@@ -248,9 +261,12 @@ mod tests {
         let version = ProtocolVersion::TLSv1_2;
         assert_eq!(offer(true, version, &[]), (None, None));
         assert_eq!(offer(true, version, &[0x1301]), (None, Some(1)));
-        assert_eq!(offer(false, version, &[]), (Some(vec![version]), Some(0)));
+        assert_eq!(
+            offer(false, version, &[]),
+            (Some([version].into()), Some(0))
+        );
         let version = ProtocolVersion::TLSv1_1; // has no extension for versions
-        assert_eq!(offer(true, version, &[]), (Some(vec![version]), None));
+        assert_eq!(offer(true, version, &[]), (Some([version].into()), None));
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl<'e> Refused<'e> {
     /// The certificate is for other names than the one asked for.
     fn name(&self) -> Option<String> {
         let asked_for = match &self.event.tls.server_name {
-            Some(name) => name.clone(),
+            Some(name) => name.to_string(),
             None => self.event.server.address.to_string(),
         };
         let addresses = self.leaf.ip_addresses.iter().map(ToString::to_string);
@@ -505,7 +505,7 @@ mod tests {
     fn a_name_hint_says_the_name_asked_for_and_those_in_the_certificate() {
         let mut event = failed(E::HostnameMismatch, Side::Client);
         event.server_certificates = Some(chain([facts("CN=leaf", "CN=ca")]));
-        event.tls.server_name = Some("www.test".to_owned());
+        event.tls.server_name = Some("www.test".into());
         assert_eq!(
             hint(&event).as_deref(),
             Some(
@@ -541,7 +541,7 @@ mod tests {
             versions: vec![ProtocolVersion::TLSv1_3],
             cipher_suites: vec![CipherSuite::TLS_AES_128_GCM_SHA256],
             groups: vec![NamedGroup::X25519],
-            protocols: vec!["h2".to_owned()],
+            protocols: vec!["h2".into()],
         }
     }
 
@@ -549,7 +549,7 @@ mod tests {
     fn a_version_hint_needs_an_old_offer_or_other_clients() {
         let offering = |version: ProtocolVersion, known: Option<&KnownServer>| {
             let mut event = failed(E::ProtocolMismatch, Side::Server);
-            event.tls.offered_versions = Some(vec![version]);
+            event.tls.offered_versions = Some([version].into());
             next_step(&event, known, None)
         };
         let (old, new) = (ProtocolVersion::TLSv1_1, ProtocolVersion::TLSv1_2);
@@ -564,18 +564,18 @@ mod tests {
     #[test]
     fn a_hint_on_parameters_needs_other_clients_of_the_server() {
         let mut event = failed(E::CipherMismatch, Side::Server);
-        event.tls.offered_cipher_suites = Some(vec![CipherSuite(0x002f)]);
-        event.tls.offered_groups = Some(vec![NamedGroup::Secp521r1]);
+        event.tls.offered_cipher_suites = Some([CipherSuite(0x002f)].into());
+        event.tls.offered_groups = Some([NamedGroup::Secp521r1].into());
         assert_eq!(hint(&event), None);
         let suite = next_step(&event, Some(&known()), None).unwrap();
         assert!(suite.contains("TLS_AES_128_GCM_SHA256"));
-        event.tls.offered_cipher_suites = Some(known().cipher_suites);
+        event.tls.offered_cipher_suites = Some(known().cipher_suites.into());
         assert!(
             next_step(&event, Some(&known()), None)
                 .unwrap()
                 .contains("x25519")
         );
-        event.tls.offered_groups = Some(known().groups);
+        event.tls.offered_groups = Some(known().groups.into());
         assert_eq!(next_step(&event, Some(&known()), None), None);
         let protocol = failed(E::NoApplicationProtocol, Side::Server);
         assert!(

@@ -56,6 +56,11 @@ impl History {
         }
     }
 
+    /// The letters so far.
+    pub(super) fn letters(&self) -> &str {
+        &self.letters
+    }
+
     /// Takes the letters out.
     pub(super) fn take(&mut self) -> String {
         std::mem::take(&mut self.letters)

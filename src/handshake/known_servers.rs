@@ -5,6 +5,7 @@
 //! the run's events, so what it knows does not depend on the number of threads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -36,7 +37,7 @@ pub(super) struct KnownServer {
     pub(super) versions: Vec<ProtocolVersion>,
     pub(super) cipher_suites: Vec<CipherSuite>,
     pub(super) groups: Vec<NamedGroup>,
-    pub(super) protocols: Vec<String>,
+    pub(super) protocols: Vec<Arc<str>>,
 }
 
 impl KnownServers {

@@ -14,7 +14,7 @@ use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
 use crate::framing::sealed::KeyUse;
 use crate::time::Timestamp;
-use crate::tls::{Fingerprint, FingerprintCache};
+use crate::tls::{Fingerprint, FingerprintCache, ListCache, TextCache};
 use crate::transport::tcp::RoundTrips;
 
 use super::conflict::Conflict;
@@ -83,6 +83,10 @@ pub struct ReportCaches {
     pub chains: ChainCache,
     /// The fingerprints of hellos.
     pub fingerprints: FingerprintCache,
+    /// The lists that clients offer.
+    pub lists: ListCache,
+    /// The names of servers and of application protocols, and the orders of messages.
+    pub texts: TextCache,
 }
 
 impl ReportCaches {
@@ -92,6 +96,8 @@ impl ReportCaches {
         Self {
             chains: ChainCache::within(bytes),
             fingerprints: FingerprintCache::new(),
+            lists: ListCache::default(),
+            texts: TextCache::default(),
         }
     }
 }
@@ -114,14 +120,16 @@ impl Tracker {
         let mut report = self.event(end, origin, config, caches);
         conflict.add_to(&mut report.event);
         let tls = &mut report.event.tls;
+        let name = self.transcript.client_hello();
+        let name = name.and_then(|hello| hello.server_name.as_deref());
+        tls.server_name = name.map(|name| caches.texts.share(name));
         if !config.offers && report.event.outcome == Outcome::Success {
-            tls.server_name = self.transcript.take_server_name();
             return Some(report);
         }
-        tls.history = self.transcript.take_history();
+        tls.history = caches.texts.share(self.transcript.history());
         tls.certificate_authorities = facts::certificate_authorities(&self.transcript);
         if let Some(hello) = self.transcript.client_hello_mut() {
-            facts::give_offer(tls, hello);
+            facts::give_offer(tls, hello, &mut caches.lists);
         }
         Some(report)
     }
@@ -148,6 +156,7 @@ impl Tracker {
             shape.as_ref(),
             verdict.outcome,
             closed_by.is_some(),
+            &mut caches.texts,
         );
         let rejected_after = verdict::rejected_after::rejected_after(
             transcript,

@@ -21,7 +21,7 @@ use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
-    ProtocolVersion, ServerHello,
+    ProtocolVersion, ServerHello, TextCache,
 };
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
@@ -462,7 +462,14 @@ impl Script {
     /// What the event reports about the client's certificate.
     pub(super) fn client_certificate(&self) -> ClientCertificate {
         let shape = verdict::shape(&self.transcript);
-        let facts = facts::negotiated(&self.transcript, shape.as_ref(), Outcome::Success, true);
+        let mut texts = TextCache::default();
+        let facts = facts::negotiated(
+            &self.transcript,
+            shape.as_ref(),
+            Outcome::Success,
+            true,
+            &mut texts,
+        );
         facts.client_certificate
     }
 

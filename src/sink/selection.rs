@@ -132,7 +132,13 @@ pub(in crate::sink) fn is_station_of(glob: &Glob, event: &Handshake) -> bool {
 /// The version that was agreed on, or else the highest that the client offered: what a server refused is a version, too.
 fn version_of(event: &Handshake) -> Option<ProtocolVersion> {
     let offered = || {
-        let offered = event.tls.offered_versions.iter().flatten().copied();
+        let offered = event
+            .tls
+            .offered_versions
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .copied();
         offered
             .filter(|version| !is_grease(version.0))
             .max_by_key(|version| version.as_tls().0)
@@ -321,14 +327,14 @@ mod tests {
             };
             selection.selects(event)
         };
-        let offered = vec![ProtocolVersion(0x7a7a), ProtocolVersion::TLSv1_0];
-        event.tls.offered_versions = Some(offered);
+        let offered = [ProtocolVersion(0x7a7a), ProtocolVersion::TLSv1_0];
+        event.tls.offered_versions = Some(offered.into());
         assert!(!selects(&event, ProtocolVersion::TLSv1_0)); // TLS 1.2 was agreed on
         event.tls.version = None;
         assert!(selects(&event, ProtocolVersion::TLSv1_0));
         assert!(!selects(&event, ProtocolVersion(0x7a7a))); // GREASE
-        let offered = vec![ProtocolVersion::DTLSv1_0, ProtocolVersion::DTLSv1_2];
-        event.tls.offered_versions = Some(offered);
+        let offered = [ProtocolVersion::DTLSv1_0, ProtocolVersion::DTLSv1_2];
+        event.tls.offered_versions = Some(offered.into());
         assert!(selects(&event, ProtocolVersion::DTLSv1_2));
         event.tls.offered_versions = None;
         assert!(!selects(&event, ProtocolVersion::TLSv1_0));
@@ -374,7 +380,7 @@ mod tests {
         event.client_certificates = event.server_certificates.clone();
         assert!(peer("example.org").is_client_of(&event));
         assert!(!peer("example.com").is_client_of(&event));
-        event.tls.server_name = Some("other.example".to_owned());
+        event.tls.server_name = Some("other.example".into());
         assert!(!peer("example.org").is_server_of(&event));
         event.tls.server_name = None;
         assert!(peer("example.org").is_server_of(&event));

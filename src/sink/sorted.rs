@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -69,7 +70,7 @@ enum Rank {
     None,
     Longest(std::cmp::Reverse<Duration>),
     Expiry(CertificateTime),
-    Server(String, Endpoint),
+    Server(Arc<str>, Endpoint),
     Last,
 }
 
@@ -139,7 +140,7 @@ impl SortedSink {
 
 /// The end of validity of the certificate that is the next to expire in a chain.
 fn expiry(chain: &CertificateChain) -> Option<CertificateTime> {
-    let facts = |certificate: &std::sync::Arc<Certificate>| match &certificate.facts {
+    let facts = |certificate: &Arc<Certificate>| match &certificate.facts {
         Ok(facts) => Some(facts.not_after),
         Err(_) => None,
     };
@@ -156,7 +157,7 @@ impl Sink for SortedSink {
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
         let rank = match self.order {
             SortOrder::Time => Rank::None,
-            SortOrder::Server => Rank::Server(String::new(), event.server),
+            SortOrder::Server => Rank::Server(Arc::default(), event.server),
             SortOrder::Duration | SortOrder::Expiry => Rank::Last,
         };
         self.hold(rank, event.time, Held::NotTls(Box::new(event.clone())));
@@ -235,14 +236,14 @@ mod tests {
     fn events() -> Vec<Handshake> {
         let mut first = event(1, 30);
         first.timing.handshake = Some(Duration::from_millis(5));
-        first.tls.server_name = Some("c.example".to_owned());
+        first.tls.server_name = Some("c.example".into());
         let second = with_expiry(event(2, 10), 900);
         let mut third = with_expiry(event(3, 20), 100);
         third.timing.handshake = Some(Duration::from_millis(9));
-        third.tls.server_name = Some("a.example".to_owned());
+        third.tls.server_name = Some("a.example".into());
         let mut fourth = event(4, 20);
         fourth.timing.handshake = Some(Duration::from_millis(1));
-        fourth.tls.server_name = Some("a.example".to_owned());
+        fourth.tls.server_name = Some("a.example".into());
         vec![first, second, third, fourth]
     }
 

@@ -129,11 +129,11 @@ fn fill_hello(event: &mut Handshake) {
     event.tls.alpn_offered = Some(vec!["h2".into(), "http/1.1".into()]);
     event.tls.alpn = Some("h2".into());
     event.tls.group = Some(NamedGroup::X25519);
-    event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2]);
-    event.tls.offered_cipher_suites = Some(vec![CipherSuite(4865), CipherSuite(49199)]);
-    event.tls.offered_groups = Some(vec![post_quantum, NamedGroup::X25519]);
-    event.tls.key_share_groups = Some(vec![post_quantum]);
-    event.tls.signature_algorithms = Some(vec![SignatureScheme(1027)]);
+    event.tls.offered_versions = Some([ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2].into());
+    event.tls.offered_cipher_suites = Some([CipherSuite(4865), CipherSuite(49199)].into());
+    event.tls.offered_groups = Some([post_quantum, NamedGroup::X25519].into());
+    event.tls.key_share_groups = Some([post_quantum].into());
+    event.tls.signature_algorithms = Some([SignatureScheme(1027)].into());
     event.tls.resumed = Some(false);
     event.tls.hello_retry_request = Some(false);
     event.tls.ech_offered = Some(true);

@@ -496,7 +496,7 @@ mod tests {
     fn failure(error_type: ErrorType, server: &str) -> Handshake {
         let mut event = handshake();
         event.outcome = Outcome::Failure;
-        event.tls.server_name = Some(server.to_owned());
+        event.tls.server_name = Some(server.into());
         event.error = Some(HandshakeError {
             error_type,
             side: Some(Side::Client),
@@ -537,7 +537,7 @@ mod tests {
     /// A handshake that completed, in which the server asked for a certificate.
     fn completed(server: &str, client_certificate: ClientCertificate) -> Handshake {
         let mut event = handshake();
-        event.tls.server_name = Some(server.to_owned());
+        event.tls.server_name = Some(server.into());
         event.tls.client_certificate = client_certificate;
         event
     }

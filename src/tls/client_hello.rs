@@ -76,18 +76,33 @@ pub struct ClientHello {
     pub values_omitted: u32,
     /// The first and last byte of the first ALPN value, for JA4.
     pub(super) alpn_ends: Option<(u8, u8)>,
+    /// For the lists of the next hello that is read in its place.
+    pub(super) room: Room,
 }
 
-/// Empty lists of a hello that was read before, for the extensions of the next one.
-#[derive(Default)]
-struct Room {
-    /// Those of the hello before.
+/// Lists of hellos that were read before, for the extensions of the next ones. They mean nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room {
+    server_name: String,
     protocols: Vec<String>,
     versions: Vec<ProtocolVersion>,
     groups: Vec<NamedGroup>,
     key_shares: Vec<NamedGroup>,
     schemes: Vec<SignatureScheme>,
 }
+
+/// Bytes of a server's name, and protocol names, whose room is kept: what usual clients send is shorter.
+const LONGEST_ROOM: usize = 255;
+const MAX_PROTOCOL_ROOMS: usize = 8;
+
+/// Hellos with the same contents are equal.
+impl PartialEq for Room {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Room {}
 
 impl ClientHello {
     /// Reads the body of a ClientHello message.
@@ -113,6 +128,7 @@ impl ClientHello {
         // Absent, or longer than the message: then the hello has no extensions.
         let list = reader.vector_u16().map(|mut list| list.rest());
         self.read_extensions(list.unwrap_or_default(), &mut room);
+        self.room = room;
         Ok(())
     }
 
@@ -122,16 +138,25 @@ impl ClientHello {
             list.clear();
             std::mem::take(list)
         }
-        fn emptied_optional<T>(list: &mut Option<Vec<T>>) -> Vec<T> {
-            list.as_mut().map(emptied).unwrap_or_default()
+        fn reclaim<T>(room: &mut T, list: &mut Option<T>) {
+            if let Some(list) = list.take() {
+                *room = list;
+            }
         }
-        let room = Room {
-            protocols: self.alpn.take().unwrap_or_default(),
-            versions: emptied_optional(&mut self.supported_versions),
-            groups: emptied_optional(&mut self.groups),
-            key_shares: emptied_optional(&mut self.key_share_groups),
-            schemes: emptied_optional(&mut self.signature_algorithms),
-        };
+        let mut room = std::mem::take(&mut self.room);
+        reclaim(&mut room.server_name, &mut self.server_name);
+        reclaim(&mut room.protocols, &mut self.alpn);
+        reclaim(&mut room.versions, &mut self.supported_versions);
+        reclaim(&mut room.groups, &mut self.groups);
+        reclaim(&mut room.key_shares, &mut self.key_share_groups);
+        reclaim(&mut room.schemes, &mut self.signature_algorithms);
+        if room.server_name.capacity() > LONGEST_ROOM {
+            room.server_name = String::new();
+        }
+        let names = &mut room.protocols;
+        names.truncate(MAX_PROTOCOL_ROOMS);
+        names.shrink_to(MAX_PROTOCOL_ROOMS);
+        names.retain(|name| name.capacity() <= LONGEST_ROOM);
         *self = Self {
             session_id: emptied(&mut self.session_id),
             cipher_suites: emptied(&mut self.cipher_suites),
@@ -243,8 +268,16 @@ impl ClientHello {
         fn of_optional<T>(list: &Option<Vec<T>>) -> usize {
             list.as_ref().map_or(0, of)
         }
-        let names = self.alpn.iter().flatten().map(String::capacity);
+        let room = &self.room;
+        let names = self.alpn.iter().flatten().chain(&room.protocols);
+        let names = names.map(String::capacity);
         self.session_id.capacity()
+            + room.server_name.capacity()
+            + of(&room.protocols)
+            + of(&room.versions)
+            + of(&room.groups)
+            + of(&room.key_shares)
+            + of(&room.schemes)
             + of(&self.cipher_suites)
             + of_optional(&self.sslv2_cipher_specs)
             + of(&self.extensions)
@@ -361,7 +394,10 @@ impl ClientHello {
     ) -> Result<(), ReadError> {
         let mut reader = Reader::new(data);
         match extension_type {
-            ExtensionType::ServerName => self.server_name = server_name(&mut reader)?,
+            ExtensionType::ServerName => {
+                let room = std::mem::take(&mut room.server_name);
+                self.server_name = server_name(&mut reader, room)?;
+            }
             ExtensionType::ApplicationLayerProtocolNegotiation => {
                 let room = std::mem::take(&mut room.protocols);
                 let offered = protocol_names(&mut reader, room)?;
@@ -457,14 +493,16 @@ fn cookie(body: &[u8]) -> Option<Range<usize>> {
 /// The number of `key_share` in drafts of TLS 1.3 up to 22; reserved since.
 pub(super) const DRAFT_KEY_SHARE: ExtensionType = ExtensionType(40);
 
-/// RFC 6066 §3: `ServerName server_name_list<1..2^16-1>`; the first host name counts.
-fn server_name(reader: &mut Reader<'_>) -> Result<Option<String>, ReadError> {
+/// RFC 6066 §3: `ServerName server_name_list<1..2^16-1>`; the first host name counts. It takes the place of `room`, which means nothing.
+fn server_name(reader: &mut Reader<'_>, mut room: String) -> Result<Option<String>, ReadError> {
     let mut list = reader.vector_u16()?;
     while !list.is_empty() {
         let name_type = list.u8()?;
         let name = list.vector_u16()?.rest();
         if name_type == 0 {
-            return Ok(Some(lossy_text(name).into_owned()));
+            room.clear();
+            room.push_str(&lossy_text(name));
+            return Ok(Some(room));
         }
     }
     Ok(None)
@@ -475,6 +513,7 @@ fn key_shares(
     reader: &mut Reader<'_>,
     mut groups: Vec<NamedGroup>,
 ) -> Result<(Vec<NamedGroup>, u32), ReadError> {
+    groups.clear();
     let mut list = reader.vector_u16()?;
     let mut omitted = 0;
     while !list.is_empty() {

@@ -45,6 +45,24 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
+/// The protocol name that a server selected, in the same form: the first of the list. It takes the place of `room`, which means nothing.
+pub(super) fn selected_protocol(
+    reader: &mut Reader<'_>,
+    mut room: String,
+) -> Result<Option<String>, ReadError> {
+    let mut list = reader.vector_u16()?;
+    let mut selected = None;
+    while !list.is_empty() {
+        let name = list.vector_u8()?.rest();
+        selected.get_or_insert(name);
+    }
+    Ok(selected.map(|name| {
+        room.clear();
+        room.push_str(&lossy_text(name));
+        room
+    }))
+}
+
 /// A list of protocol names.
 #[derive(Default)]
 pub(super) struct ProtocolNames {

@@ -9,10 +9,12 @@ mod encrypted_messages;
 mod extension;
 mod fingerprint;
 mod fingerprint_cache;
+mod list_cache;
 mod message;
 mod record;
 mod server_hello;
 mod server_messages;
+mod text_cache;
 mod version;
 
 pub use client_hello::{ClientHello, MAX_LISTED};
@@ -30,6 +32,7 @@ pub use encrypted_messages::{CertificateMessage, EncryptedExtensions};
 pub use extension::Extensions;
 pub use fingerprint::Fingerprint;
 pub use fingerprint_cache::FingerprintCache;
+pub use list_cache::ListCache;
 pub use message::{Defragmenter, MAX_MESSAGE, Message};
 pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
 pub(crate) use server_hello::RETRY_RANDOM;
@@ -38,3 +41,4 @@ pub use server_messages::{
     CertificateList, MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list,
     read_key_exchange_group, read_prime_bits, read_requested_schemes,
 };
+pub use text_cache::TextCache;

@@ -2,7 +2,7 @@
 
 use super::client_hello::DRAFT_KEY_SHARE;
 use super::codec::{ReadError, Reader};
-use super::extension::{Extensions, protocol_names};
+use super::extension::{Extensions, selected_protocol};
 use super::fingerprint;
 use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion};
 
@@ -54,6 +54,14 @@ pub struct ServerHello {
     pub is_retry: bool,
 }
 
+/// Empty lists, and a text that means nothing, of a hello that was read before.
+#[derive(Default)]
+struct Room {
+    session_id: Vec<u8>,
+    extensions: Vec<ExtensionType>,
+    alpn: String,
+}
+
 /// SHA-256 of "HelloRetryRequest" (RFC 8446 §4.1.3).
 pub(crate) const RETRY_RANDOM: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
@@ -75,25 +83,24 @@ impl ServerHello {
     ///
     /// [`ReadError`] if the fields before the extensions break a rule.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
-        Self::read_in(body, Vec::new(), Vec::new())
+        Self::read_in(body, Room::default())
     }
 
     /// As [`ServerHello::read`], over a hello that is no longer needed, whose lists are reused. After an error it means nothing.
     pub(crate) fn read_again(&mut self, body: &[u8]) -> Result<(), ReadError> {
-        let mut session_id = std::mem::take(&mut self.session_id);
-        let mut extensions = std::mem::take(&mut self.extensions);
-        session_id.clear();
-        extensions.clear();
-        *self = Self::read_in(body, session_id, extensions)?;
+        let mut room = Room {
+            session_id: std::mem::take(&mut self.session_id),
+            extensions: std::mem::take(&mut self.extensions),
+            alpn: self.alpn.take().unwrap_or_default(),
+        };
+        room.session_id.clear();
+        room.extensions.clear();
+        *self = Self::read_in(body, room)?;
         Ok(())
     }
 
-    /// Reads the body of a ServerHello message, with lists that are empty.
-    fn read_in(
-        body: &[u8],
-        mut kept_session_id: Vec<u8>,
-        extensions: Vec<ExtensionType>,
-    ) -> Result<Self, ReadError> {
+    /// Reads the body of a ServerHello message into the room of another one.
+    fn read_in(body: &[u8], room: Room) -> Result<Self, ReadError> {
         let mut reader = Reader::new(body);
         let legacy_version = ProtocolVersion(reader.u16()?);
         if legacy_version.is_early_draft() || is_unnumbered_draft(body) {
@@ -106,18 +113,19 @@ impl ServerHello {
         }
         let cipher_suite = Some(CipherSuite(reader.u16()?));
         let compression_method = reader.u8()?;
+        let mut kept_session_id = room.session_id;
         kept_session_id.extend_from_slice(session_id);
         let mut this = Self {
             legacy_version,
             random: random.try_into().unwrap_or_default(),
             is_compressed: compression_method != 0,
             session_id: kept_session_id,
-            extensions,
+            extensions: room.extensions,
             cipher_suite,
             is_retry: random == RETRY_RANDOM,
             ..Self::default()
         };
-        this.read_extensions(&mut reader);
+        this.read_extensions(&mut reader, room.alpn);
         Ok(this)
     }
 
@@ -136,7 +144,7 @@ impl ServerHello {
         if this.legacy_version.draft().is_none_or(|draft| draft >= 19) {
             this.cipher_suite = Some(CipherSuite(reader.u16()?));
         }
-        this.read_extensions(&mut reader);
+        this.read_extensions(&mut reader, String::new());
         Ok(this)
     }
 
@@ -185,11 +193,12 @@ impl ServerHello {
             cipher_suite: Some(CipherSuite(reader.u16()?)),
             ..Self::default()
         };
-        this.read_extensions(reader);
+        this.read_extensions(reader, String::new());
         Ok(this)
     }
 
-    fn read_extensions(&mut self, reader: &mut Reader<'_>) {
+    /// Reads the extensions; a protocol name goes into `room`.
+    fn read_extensions(&mut self, reader: &mut Reader<'_>, mut room: String) {
         if reader.is_empty() {
             return; // none, as SSL 3.0 has it
         }
@@ -201,7 +210,7 @@ impl ServerHello {
         self.extensions.reserve_exact(extensions.clone().count());
         for (extension_type, data) in extensions.by_ref() {
             self.extensions.push(extension_type);
-            let _malformed = self.read_extension(extension_type, data);
+            let _malformed = self.read_extension(extension_type, data, &mut room);
         }
         self.has_malformed_extensions = extensions.has_overrun();
     }
@@ -210,6 +219,7 @@ impl ServerHello {
         &mut self,
         extension_type: ExtensionType,
         data: &[u8],
+        room: &mut String,
     ) -> Result<(), ReadError> {
         let mut reader = Reader::new(data);
         match extension_type {
@@ -223,8 +233,7 @@ impl ServerHello {
             ExtensionType::SessionTicket => self.session_ticket = true,
             ExtensionType::EncryptThenMac => self.encrypt_then_mac = true,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
-                let selected = protocol_names(&mut reader, Vec::new())?;
-                self.alpn = selected.names.into_iter().next();
+                self.alpn = selected_protocol(&mut reader, std::mem::take(room))?;
             }
             ExtensionType::SignedCertificateTimestamp => {
                 let mut list = reader.vector_u16()?;

@@ -334,7 +334,7 @@ fn a_hello_after_plain_text_is_found_however_it_is_cut() {
         complete(&mut scene, &mut peers);
         let event = scene.end_with_one();
         assert_eq!(event.outcome, Outcome::Success, "{cut}");
-        assert_eq!(event.tls.history, "CsxnGIFifD", "{cut}");
+        assert_eq!(&*event.tls.history, "CsxnGIFifD", "{cut}");
         assert_eq!(event.tls.server_name.as_deref(), Some("www.example.org"));
     }
 }

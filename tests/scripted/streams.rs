@@ -58,7 +58,7 @@ fn a_flight_byte_by_byte_and_backwards_is_the_same_flight() {
     complete(&mut scene, &mut peers);
     let event = scene.end_with_one();
     assert_eq!(event.outcome, Outcome::Success);
-    assert_eq!(event.tls.history, "CsxnGIFifD");
+    assert_eq!(&*event.tls.history, "CsxnGIFifD");
     assert_eq!(event.capture.server_gap_bytes, 0);
 }
 
@@ -155,7 +155,7 @@ fn the_first_copy_of_overlapping_segments_counts() {
     complete(&mut scene, &mut peers);
     let event = scene.end_with_one();
     assert_eq!(event.outcome, Outcome::Success);
-    assert_eq!(event.tls.history, "CsxnGIFifD");
+    assert_eq!(&*event.tls.history, "CsxnGIFifD");
 }
 
 #[test]
@@ -313,5 +313,5 @@ fn every_packet_twice_is_one_handshake() {
     assert_eq!(scene.stats().connections, 1);
     let event = scene.end_with_one();
     assert_eq!(event.outcome, Outcome::Success);
-    assert_eq!(event.tls.history, "CsxnGIFif");
+    assert_eq!(&*event.tls.history, "CsxnGIFif");
 }

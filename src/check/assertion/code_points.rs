@@ -241,10 +241,10 @@ mod tests {
         let mut event = refused_by_the_client();
         let grease = CipherSuite(0x1a1a);
         let signal = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
-        event.tls.offered_cipher_suites = Some(vec![grease, signal, CipherSuite(0x1301)]);
+        event.tls.offered_cipher_suites = Some([grease, signal, CipherSuite(0x1301)].into());
         assert_eq!(compliance(rule, &event), Satisfied);
         let rc4 = CipherSuite::TLS_RSA_WITH_RC4_128_MD5;
-        event.tls.offered_cipher_suites = Some(vec![rc4; 5]);
+        event.tls.offered_cipher_suites = Some([rc4; 5].into());
         let Violated(why) = compliance(rule, &event) else {
             panic!("RC4 is not allowed")
         };

@@ -126,7 +126,7 @@ impl Assertion for RequireAlpn {
     }
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
-        match event.tls.alpn {
+        match &event.tls.alpn {
             Some(_) => Satisfied,
             None => no_protocol(event),
         }
@@ -143,7 +143,7 @@ impl Assertion for AllowedAlpn {
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
         match &event.tls.alpn {
-            Some(selected) if self.0.contains(selected) => Satisfied,
+            Some(selected) if self.0.iter().any(|name| **name == **selected) => Satisfied,
             Some(selected) => Violated(format!("`{selected}` was selected")),
             None => no_protocol(event),
         }

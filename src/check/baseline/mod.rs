@@ -519,8 +519,9 @@ mod tests {
         again.validation[0].detail = "expires in 1 day".into();
         let greasy = |grease| {
             let mut event = event.clone();
-            let offered = event.tls.offered_cipher_suites.as_mut().unwrap();
-            offered.insert(0, CipherSuite(grease));
+            let offered = event.tls.offered_cipher_suites.unwrap();
+            let greasy = [&[CipherSuite(grease)], &*offered].concat();
+            event.tls.offered_cipher_suites = Some(greasy.into());
             event
         };
         assert_eq!(
@@ -561,7 +562,7 @@ mod tests {
         // Of two that differ, each is paired with the one of the same outcome.
         let other = |event: &Handshake| {
             let mut event = event.clone();
-            event.tls.alpn = Some("other".to_owned());
+            event.tls.alpn = Some("other".into());
             event
         };
         let both = [event, changed];
@@ -580,7 +581,7 @@ mod tests {
         let mut inferred = decrypted.clone();
         inferred.evidence = Evidence::Inferred;
         inferred.server_certificates = None;
-        inferred.tls.alpn = Some("other".to_owned());
+        inferred.tls.alpn = Some("other".into());
         let result = compared(&[decrypted], &[inferred]);
         let why = &result.offenders[0].why;
         assert_eq!(why, "was decrypted, now inferred (without keys)");

@@ -70,6 +70,8 @@ pub(super) struct Transcript {
     key_exchange_group: Option<NamedGroup>,
     key_exchange_prime_bits: Option<u16>,
     certificate_request: Option<Box<[u8]>>,
+    /// Empty: room for the first Certificate message that comes in the clear.
+    certificate_room: Vec<u8>,
     stapled: Stapled,
     certificate_timestamps: usize,
     /// Types of the messages seen in the clear, as bits.
@@ -120,9 +122,14 @@ pub(super) struct Transcript {
 struct SpareRoom {
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<Box<ServerHello>>,
+    certificate: Vec<u8>,
+    alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
     history: String,
 }
+
+/// Bytes of a certificate message whose room is kept for another one: usual chains have 2 to 6 KB.
+const MAX_CERTIFICATE_ROOM: usize = 8 << 10;
 
 impl Transcript {
     pub(super) fn new(start: Arrival) -> Self {
@@ -159,12 +166,13 @@ impl Transcript {
             key_exchange_group: None,
             key_exchange_prime_bits: None,
             certificate_request: None,
+            certificate_room: room.certificate,
             stapled: Stapled::No,
             certificate_timestamps: 0,
             messages: 0,
             peers: Default::default(),
             delivery: Default::default(),
-            alerts: Vec::new(),
+            alerts: room.alerts,
             observations: room.observations,
             renegotiations: None,
             records_in_use: 0,
@@ -630,13 +638,17 @@ impl Transcript {
     /// Bytes of memory that its parts take, without itself.
     #[inline]
     pub(super) fn allocated(&self) -> usize {
-        fn of(body: &Option<Box<[u8]>>) -> usize {
-            body.as_ref().map_or(0, |body| body.len())
+        fn of(body: &Option<Vec<u8>>) -> usize {
+            body.as_ref().map_or(0, Vec::capacity)
         }
         let [forward, reverse] = &self.peers.0;
         let usual = of(&forward.certificate)
             + of(&reverse.certificate)
-            + of(&self.certificate_request)
+            + self.certificate_room.capacity()
+            + self
+                .certificate_request
+                .as_ref()
+                .map_or(0, |body| body.len())
             + self.hello_bytes as usize
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>();
@@ -672,9 +684,9 @@ impl Transcript {
             + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
-    /// Moves the letters of the history out: the report is made once.
-    pub(super) fn take_history(&mut self) -> String {
-        self.history.take()
+    /// The letters of the messages.
+    pub(super) fn history(&self) -> &str {
+        self.history.letters()
     }
 
     /// Collects the steps one by one, from packets of `source`.
@@ -696,25 +708,30 @@ impl Transcript {
         Some(Box::new(recorder.finish(client)))
     }
 
-    /// The first ClientHello, for the report to move names out, for the same reason.
+    /// The first ClientHello, for the report to move names out: it is made once.
     pub(super) fn client_hello_mut(&mut self) -> Option<&mut ClientHello> {
         let hello = self.client_hello.as_deref_mut();
         hello.filter(|_| self.has_client_hello)
     }
 
-    /// The name in the ClientHello, for the report on it, which needs nothing else of it.
-    pub(super) fn take_server_name(&mut self) -> Option<String> {
-        self.client_hello_mut()?.server_name.take()
-    }
-
     /// What can be used again once the report was made.
     fn take_room(&mut self) -> SpareRoom {
-        let mut observations = std::mem::take(&mut self.observations);
-        observations.clear();
+        fn emptied<T>(list: &mut Vec<T>) -> Vec<T> {
+            list.clear();
+            std::mem::take(list)
+        }
+        let mut peers = self.peers.iter_mut();
+        let certificate = peers.find_map(|peer| peer.certificate.as_mut());
+        let mut certificate = emptied(certificate.unwrap_or(&mut self.certificate_room));
+        if certificate.capacity() > MAX_CERTIFICATE_ROOM {
+            certificate = Vec::new();
+        }
         SpareRoom {
             client_hello: self.client_hello.take(),
             server_hello: self.server_hello.take(),
-            observations,
+            certificate,
+            alerts: emptied(&mut self.alerts),
+            observations: emptied(&mut self.observations),
             history: self.history.take(),
         }
     }

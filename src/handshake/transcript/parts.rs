@@ -27,7 +27,7 @@ pub(in crate::handshake) struct PeerActions {
     /// Where that ended in its stream, as in [`Arrival::end`]; 0 before.
     pub(in crate::handshake) finished_end: u32,
     /// The body of its Certificate message, in the form that it has up to TLS 1.2.
-    pub(in crate::handshake) certificate: Option<Box<[u8]>>,
+    pub(in crate::handshake) certificate: Option<Vec<u8>>,
     /// Up to TLS 1.2: when its first application data began.
     pub(in crate::handshake) application_data: Option<Timestamp>,
     /// Up to TLS 1.2: how many records of application data it sent; more than 255 count as 255.

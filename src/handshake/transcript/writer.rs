@@ -366,7 +366,10 @@ impl Transcript {
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
-                self.peers[sender].certificate = Some(body.into());
+                let mut room = std::mem::take(&mut self.certificate_room);
+                room.reserve_exact(body.len());
+                room.extend_from_slice(body);
+                self.peers[sender].certificate = Some(room);
             }
             (HandshakeType::ServerKeyExchange, Some(body)) => {
                 self.key_exchange_group = read_key_exchange_group(body);
@@ -689,7 +692,7 @@ impl Transcript {
         let Ok(message) = CertificateMessage::read(body) else {
             return;
         };
-        self.peers[sender].certificate = Some(message.to_tls12().into());
+        self.peers[sender].certificate = Some(message.to_tls12());
         if self.side(sender) == Side::Server {
             self.stapled = if message.ocsp_stapled {
                 Stapled::read(message.certificate_status)

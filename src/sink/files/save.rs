@@ -381,7 +381,7 @@ mod tests {
         let directory = Directory::new("storm");
         let mut files = FailureFiles::open(directory.0.clone(), 5).unwrap();
         let mut rare = failure(1);
-        rare.event.tls.server_name = Some("rare.example".to_owned());
+        rare.event.tls.server_name = Some("rare.example".into());
         files.save(&rare).unwrap().unwrap();
         for second in 2..=20 {
             files.save(&failure(second)).unwrap().unwrap();
@@ -407,7 +407,7 @@ mod tests {
     fn a_comment_is_cut_between_characters() {
         let mut event = failure(1).event;
         for name in ["ü".repeat(2_000), "x".to_owned() + &"ü".repeat(2_000)] {
-            event.tls.server_name = Some(name);
+            event.tls.server_name = Some(name.into());
             let comment = comment(&event, &Cause::of(&event).unwrap());
             assert!((MAX_OPTION - 1..=MAX_OPTION).contains(&comment.len()));
         }

@@ -398,7 +398,7 @@ mod tests {
         let mut sink = TargetsSink::new(io::sink(), TargetFormat::Text, TargetSelection::default());
         let mut event = hidden();
         for number in 0..MAX_SERVICES + 7 {
-            event.tls.server_name = Some(format!("host-{number}.example.org"));
+            event.tls.server_name = Some(format!("host-{number}.example.org").into());
             sink.handshake(&event).unwrap();
         }
         let expected = "the list stops at 20000 endpoints; others had 7 handshakes";

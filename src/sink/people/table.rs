@@ -823,7 +823,7 @@ mod tests {
     #[test]
     fn fits_every_terminal() {
         let mut long = test_events::refused_by_the_client();
-        long.tls.server_name = Some("例".repeat(200));
+        long.tls.server_name = Some("例".repeat(200).into());
         long.client.address = "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
         for width in [20, 40, 60, 71, 80, 99, 100, 120, 149, 150, 250] {
             let style = TextStyle {
@@ -924,7 +924,7 @@ mod tests {
     #[test]
     fn cuts_nothing_if_the_output_is_not_a_terminal() {
         let mut event = test_events::completed();
-        event.tls.server_name = Some("a".repeat(200));
+        event.tls.server_name = Some("a".repeat(200).into());
         assert!(table(&[event], TextStyle::default()).contains(&"a".repeat(200)));
     }
 

@@ -142,7 +142,7 @@ mod tests {
     fn at(seconds: i64, name: &str) -> Handshake {
         let mut event = handshake();
         event.time = Timestamp::from_seconds(seconds);
-        event.tls.server_name = Some(name.to_owned());
+        event.tls.server_name = Some(name.into());
         event
     }
 

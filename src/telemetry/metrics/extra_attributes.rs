@@ -74,8 +74,8 @@ fn value_of(attribute: MetricAttribute, event: &Handshake) -> Option<String> {
     };
     match attribute {
         MetricAttribute::ServerAddress => {
-            let name = event.tls.server_name.clone();
-            Some(name.unwrap_or_else(|| event.server.address.to_string()))
+            let name = event.tls.server_name.as_ref();
+            Some(name.map_or_else(|| event.server.address.to_string(), ToString::to_string))
         }
         MetricAttribute::ServerPort => Some(event.server.port.to_string()),
         MetricAttribute::ClientIdentity => Some(client()?.identity().into_owned()),
@@ -85,7 +85,7 @@ fn value_of(attribute: MetricAttribute, event: &Handshake) -> Option<String> {
         MetricAttribute::ErrorMessage => Some(event.error.as_ref()?.message.clone()),
         MetricAttribute::Group => Some(event.tls.group?.name().unwrap_or(OTHER).to_owned()),
         MetricAttribute::Unused => Some(event.tls.unused?.to_string()),
-        MetricAttribute::Alpn => event.tls.alpn.clone(),
+        MetricAttribute::Alpn => Some(event.tls.alpn.as_ref()?.to_string()),
         MetricAttribute::CertificateSerial => None, // it is on the gauges of certificates
         MetricAttribute::InterfaceName => Some(event.source.to_string()),
     }

@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_hello_without_an_answer_makes_no_service() {
         let mut event = test_events::barely_seen();
-        event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_3]);
+        event.tls.offered_versions = Some([ProtocolVersion::TLSv1_3].into());
         let document = document(&[event]);
         assert_eq!(document["services"], serde_json::json!([]));
         let metadata = &document["metadata"];
@@ -307,7 +307,7 @@ mod tests {
                 let mut event = test_events::completed();
                 event.tls.cipher_suite = Some(suite);
                 event.tls.group = Some(group);
-                event.tls.server_name = Some(format!("host-{number}"));
+                event.tls.server_name = Some(format!("host-{number}").into());
                 events.push(event);
             }
         }

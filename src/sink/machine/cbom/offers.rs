@@ -30,26 +30,26 @@ impl Offers {
         let time = event.time;
         let hello = self.hellos.handshakes;
         let mut has_unregistered = false;
-        for &version in tls.offered_versions.iter().flatten() {
+        for &version in tls.offered_versions.as_deref().unwrap_or_default() {
             match version.name().is_some() || version.draft().is_some() {
                 true => self.versions.record(version, hello, time),
                 false => has_unregistered |= !is_grease(version.0),
             }
         }
-        for &suite in tls.offered_cipher_suites.iter().flatten() {
+        for &suite in tls.offered_cipher_suites.as_deref().unwrap_or_default() {
             match (suite.name(), suite.key_exchange()) {
                 (Some(_), Some(_)) => self.cipher_suites.record(suite, hello, time),
                 (Some(_), None) => {} // a signal, no suite
                 (None, _) => has_unregistered |= !is_grease(suite.0),
             }
         }
-        for &group in tls.offered_groups.iter().flatten() {
+        for &group in tls.offered_groups.as_deref().unwrap_or_default() {
             match group.name() {
                 Some(_) => self.groups.record(group, hello, time),
                 None => has_unregistered |= !is_grease(group.0),
             }
         }
-        for &scheme in tls.signature_algorithms.iter().flatten() {
+        for &scheme in tls.signature_algorithms.as_deref().unwrap_or_default() {
             match scheme.name() {
                 Some(_) => self.signature_schemes.record(scheme, hello, time),
                 None => has_unregistered |= !is_grease(scheme.0),

@@ -327,8 +327,8 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
 }
 
 impl<'a> HandshakeLine<'a> {
-    /// The same with chains that are ready to be copied. For [`writer::write`](super::writer::write) only.
-    pub(super) fn with_chains(mut self, ready: ReadyChains<'a>) -> Self {
+    /// Notes that chains are ready to be copied. For [`writer::write`](super::writer::write) only.
+    pub(super) fn set_chains(&mut self, ready: ReadyChains<'a>) {
         let chains = [
             (&mut self.server_certificates, ready.server),
             (&mut self.client_certificates, ready.client),
@@ -338,13 +338,12 @@ impl<'a> HandshakeLine<'a> {
                 chain.ready = Some(ReadyText(text));
             }
         }
-        self
     }
 }
 
 impl<'a> HandshakeLine<'a> {
-    /// The same with lists of code points that are ready to be copied. For [`writer::write`](super::writer::write) only.
-    pub(super) fn with_offer(mut self, ready: ReadyOffer<'a>) -> Self {
+    /// Notes that lists of code points are ready to be copied. For [`writer::write`](super::writer::write) only.
+    pub(super) fn set_offer(&mut self, ready: ReadyOffer<'a>) {
         fn set<'a, T>(codes: &mut Option<Codes<'a, T>>, text: &'a [u8]) {
             if let Some(codes) = codes {
                 codes.set_ready(text);
@@ -356,7 +355,6 @@ impl<'a> HandshakeLine<'a> {
         set(&mut tls.offered_groups, ready.groups);
         set(&mut tls.key_share_groups, ready.key_share_groups);
         set(&mut tls.signature_algorithms, ready.signature_algorithms);
-        self
     }
 }
 

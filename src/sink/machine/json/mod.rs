@@ -67,9 +67,9 @@ impl Renderer for JsonRenderer {
     fn handshake(&mut self, event: &Handshake, text: &mut Vec<u8>) -> io::Result<()> {
         let chains = self.certificates.chains(event)?;
         let offer = self.lists.offer(&event.tls)?;
-        let mut line = HandshakeLine::from(event)
-            .with_chains(chains)
-            .with_offer(offer);
+        let mut line = HandshakeLine::from(event);
+        line.set_chains(chains);
+        line.set_offer(offer);
         if self.writes_names {
             line = line.with_names(event);
         }
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn lists_that_were_written_before_are_written_again() {
         let mut events = vec![test_events::refused_by_the_client(); 3];
-        events[1].tls.offered_cipher_suites = Some(vec![crate::tls::CipherSuite(0x1301); 300]);
-        events[1].tls.offered_groups = Some(Vec::new());
+        events[1].tls.offered_cipher_suites = Some([crate::tls::CipherSuite(0x1301); 300].into());
+        events[1].tls.offered_groups = Some([].into());
         events[2].tls.key_share_groups = None;
         let events: Vec<_> = events.iter().chain(&events).collect();
         let mut output = Vec::new();

@@ -14,6 +14,7 @@ use super::writer;
 use crate::certificate::Certificate;
 use crate::event::{Handshake, TlsFacts};
 use crate::time::Timestamp;
+use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
 /// Texts of the certificates seen last, by the certificates themselves.
 #[derive(Debug)]
@@ -190,21 +191,32 @@ impl Ready {
 /// Texts of the lists of code points seen last.
 #[derive(Debug)]
 pub(super) struct ReadyLists {
-    places: Vec<ReadyList>,
+    versions: ReadyOf<ProtocolVersion>,
+    cipher_suites: ReadyOf<CipherSuite>,
+    groups: ReadyOf<NamedGroup>,
+    signature_algorithms: ReadyOf<SignatureScheme>,
+    /// The lists of the line at hand.
+    text: Vec<u8>,
+    /// The most bytes of memory that the lists and their texts may take.
+    limit: usize,
+}
+
+/// Texts of lists of one kind, by the lists themselves: events [share](crate::tls::ListCache) equal ones.
+#[derive(Debug)]
+struct ReadyOf<T> {
+    places: Vec<Option<ReadyList<T>>>,
     /// Bytes of memory that the lists and their texts take.
     bytes: usize,
     /// The most that they may take.
     limit: usize,
     /// The place that is emptied next to stay within the limit.
     next: usize,
-    /// The lists of the line at hand.
-    text: Vec<u8>,
 }
 
-/// A list, and its text, in buffers that the next list with this place takes over.
-#[derive(Clone, Debug, Default)]
-struct ReadyList {
-    codes: Vec<u16>,
+#[derive(Debug)]
+struct ReadyList<T> {
+    /// Held, so that no other list gets its place in memory.
+    list: Arc<[T]>,
     text: Vec<u8>,
 }
 
@@ -218,14 +230,17 @@ pub(super) struct ReadyOffer<'a> {
     pub(super) signature_algorithms: &'a [u8],
 }
 
-/// How many lists are kept: five of each hello, of which GREASE makes up to 16 kinds each. A guess, as with certificates.
-const LISTS: usize = 256;
+/// How many lists of each kind are kept. A guess, as with certificates; GREASE makes up to 16 lists of each kind of one program.
+const LISTS: usize = 128;
 
 /// Code points in a list beyond which it is not kept: all registered cipher suites are some 350.
 const LONGEST_LIST: usize = 512;
 
+/// Kinds of lists.
+const KINDS: usize = 4;
+
 /// The most that all take, unless memory is shorter: [`LISTS`] that are all as long as they may be, with digits and commas.
-const MOST_BYTES_OF_LISTS: usize = LISTS * LONGEST_LIST * 16;
+const MOST_BYTES_OF_LISTS: usize = KINDS * LISTS * LONGEST_LIST * 16;
 
 impl Default for ReadyLists {
     fn default() -> Self {
@@ -233,22 +248,23 @@ impl Default for ReadyLists {
     }
 }
 
-impl ReadyList {
-    /// Bytes of memory that it takes.
+impl<T> ReadyList<T> {
+    /// Bytes of memory that it takes, with the list, which may have left every other place.
     fn bytes(&self) -> usize {
-        self.codes.capacity() * size_of::<u16>() + self.text.capacity()
+        size_of_val(&*self.list) + self.text.capacity()
     }
 }
 
 impl ReadyLists {
-    /// Takes about `bytes` of memory at most, as [`ReadyCertificates::within`] does.
+    /// Takes about `bytes` of memory at most, as [`ReadyCertificates::within`] does: a quarter for each kind.
     pub(super) const fn within(bytes: usize) -> Self {
         Self {
-            places: Vec::new(),
-            bytes: 0,
-            limit: bytes,
-            next: 0,
+            versions: ReadyOf::within(bytes / KINDS),
+            cipher_suites: ReadyOf::within(bytes / KINDS),
+            groups: ReadyOf::within(bytes / KINDS),
+            signature_algorithms: ReadyOf::within(bytes / KINDS),
             text: Vec::new(),
+            limit: bytes,
         }
     }
 
@@ -259,13 +275,15 @@ impl ReadyLists {
 
     /// The lists of what a client offers.
     pub(super) fn offer(&mut self, tls: &TlsFacts) -> Result<ReadyOffer<'_>, Error> {
-        self.text.clear();
+        let text = &mut self.text;
+        text.clear();
         let ends = [
-            self.write(tls.offered_versions.as_deref())?,
-            self.write(tls.offered_cipher_suites.as_deref())?,
-            self.write(tls.offered_groups.as_deref())?,
-            self.write(tls.key_share_groups.as_deref())?,
-            self.write(tls.signature_algorithms.as_deref())?,
+            self.versions.write(&tls.offered_versions, text)?,
+            self.cipher_suites.write(&tls.offered_cipher_suites, text)?,
+            self.groups.write(&tls.offered_groups, text)?,
+            self.groups.write(&tls.key_share_groups, text)?,
+            self.signature_algorithms
+                .write(&tls.signature_algorithms, text)?,
         ];
         let mut start = 0;
         let [
@@ -283,39 +301,57 @@ impl ReadyLists {
             signature_algorithms,
         })
     }
+}
 
-    /// Writes a list, if there is one; returns where it ends.
-    fn write<T: CodePoint>(&mut self, list: Option<&[T]>) -> Result<usize, Error> {
+impl<T> ReadyOf<T> {
+    const fn within(bytes: usize) -> Self {
+        Self {
+            places: Vec::new(),
+            bytes: 0,
+            limit: bytes,
+            next: 0,
+        }
+    }
+}
+
+impl<T: CodePoint> ReadyOf<T> {
+    /// Appends the text of a list, if there is one; returns where it ends.
+    fn write(&mut self, list: &Option<Arc<[T]>>, output: &mut Vec<u8>) -> Result<usize, Error> {
         let Some(list) = list else {
-            return Ok(self.text.len());
+            return Ok(output.len());
         };
         if list.len() > LONGEST_LIST {
-            writer::write(&mut self.text, &Codes::of(list))?;
-            return Ok(self.text.len());
+            writer::write(output, &Codes::of(list))?;
+            return Ok(output.len());
         }
         if self.places.is_empty() {
-            self.places.resize(LISTS, ReadyList::default());
+            self.places.resize_with(LISTS, || None);
         }
-        let codes = || list.iter().map(|value| value.code());
-        let mix = |mixed: u32, code| mixed.wrapping_mul(31).wrapping_add(u32::from(code));
-        let place = &mut self.places[codes().fold(0, mix) as usize % LISTS];
-        // A place that no list has taken has no text; those of lists have brackets.
-        if !place.text.is_empty() && place.codes.iter().copied().eq(codes()) {
-            self.text.extend_from_slice(&place.text);
-            return Ok(self.text.len());
+        let address = Arc::as_ptr(list).cast::<T>().addr();
+        let place = &mut self.places[(address >> 4 ^ address >> 11) % LISTS]; // allocations begin at multiples of 16
+        let known = place
+            .as_ref()
+            .filter(|ready| Arc::ptr_eq(&ready.list, list));
+        if let Some(ready) = known {
+            output.extend_from_slice(&ready.text);
+            return Ok(output.len());
         }
-        let former = place.bytes();
-        place.codes.clear();
-        place.codes.extend(codes());
-        place.text.clear();
-        writer::write(&mut place.text, &Codes::of(list))?;
-        self.text.extend_from_slice(&place.text);
-        self.bytes = self.bytes - former + place.bytes();
+        let former = place.take();
+        self.bytes -= former.as_ref().map_or(0, ReadyList::bytes);
+        let mut text = former.map(|ready| ready.text).unwrap_or_default();
+        text.clear();
+        writer::write(&mut text, &Codes::of(list))?;
+        output.extend_from_slice(&text);
+        let list = Arc::clone(list);
+        let ready = ReadyList { list, text };
+        self.bytes += ready.bytes();
+        *place = Some(ready);
         while self.bytes > self.limit {
-            self.bytes -= std::mem::take(&mut self.places[self.next]).bytes();
+            let emptied = self.places[self.next].take();
+            self.bytes -= emptied.as_ref().map_or(0, ReadyList::bytes);
             self.next = (self.next + 1) % LISTS;
         }
-        Ok(self.text.len())
+        Ok(output.len())
     }
 }
 
@@ -325,7 +361,6 @@ mod tests {
 
     use super::*;
     use crate::sink::test_events;
-    use crate::tls::CipherSuite;
 
     fn text_of(certificate: &Arc<Certificate>, judged_at: Timestamp) -> Vec<u8> {
         let mut text = Vec::new();
@@ -391,22 +426,26 @@ mod tests {
 
     #[test]
     fn lists_take_no_more_memory_than_they_may() {
-        let limit = 20_000;
+        let limit = 40_000;
         let mut ready = ReadyLists::within(limit).share(2);
         assert_eq!(ready.limit, limit / 2);
-        let mut fullest = 0;
+        let ready = &mut ready.cipher_suites;
+        assert_eq!(ready.limit, limit / 2 / KINDS);
+        let (mut fullest, mut lists) = (0, Vec::new());
         for number in 0..2_000_u16 {
-            let list: Vec<_> = (0..number % 600)
+            let list: Arc<[_]> = (0..number % 600)
                 .map(|code| CipherSuite(code ^ number))
                 .collect();
             let mut expected = Vec::new();
             writer::write(&mut expected, &Codes::of(&list)).unwrap();
+            let list = Some(list);
             for _ in 0..2 {
-                ready.text.clear();
-                ready.write(Some(&list[..])).unwrap();
-                assert_eq!(ready.text, expected);
+                let mut text = Vec::new();
+                ready.write(&list, &mut text).unwrap();
+                assert_eq!(text, expected);
             }
-            let held = ready.places.iter().map(ReadyList::bytes);
+            lists.push(list); // so that each has an address of its own
+            let held = ready.places.iter().flatten().map(ReadyList::bytes);
             assert_eq!(ready.bytes, held.sum::<usize>());
             assert!(ready.bytes <= ready.limit);
             fullest = fullest.max(ready.bytes);

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use serde::ser::{self, Error as _, Serialize, Serializer};
 use serde_json::Error;
 
+use crate::digits::put_pair;
 use crate::escape::is_unsafe;
 
 /// Appends `value` to `output`.
@@ -138,23 +139,27 @@ impl Writer<'_> {
             return false;
         }
         let mut text = *b"0000000000.000000";
-        let (mut whole, mut rest) = (millionths / UNIT, millionths % UNIT);
+        // Both are below a billion.
+        let (mut whole, rest) = ((millionths / UNIT) as u32, (millionths % UNIT) as u32);
+        put_pair(&mut text, 11, rest / 10_000);
+        put_pair(&mut text, 13, rest / 100);
+        put_pair(&mut text, 15, rest);
         let mut end = text.len();
-        for digit in text[11..].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
         while end > 12 && text[end - 1] == b'0' {
             end -= 1; // but for one: `3.0`
         }
         let mut start = 10;
-        loop {
+        while whole >= 100 {
+            start -= 2;
+            put_pair(&mut text, start, whole);
+            whole /= 100;
+        }
+        if whole >= 10 {
+            start -= 2;
+            put_pair(&mut text, start, whole);
+        } else {
             start -= 1;
-            text[start] = b'0' + (whole % 10) as u8;
-            whole /= 10;
-            if whole == 0 {
-                break;
-            }
+            text[start] = b'0' + whole as u8;
         }
         self.output.extend_from_slice(&text[start..end]);
         true

@@ -107,7 +107,7 @@ impl Run {
 fn failure(class: ErrorType, server: &str, second: i64) -> Handshake {
     let mut event = test_events::refused_by_the_client();
     event.time = Timestamp::from_seconds(second);
-    event.tls.server_name = Some(server.to_owned());
+    event.tls.server_name = Some(server.into());
     event.error = Some(HandshakeError {
         error_type: class,
         side: Some(Side::Client),
@@ -119,7 +119,7 @@ fn failure(class: ErrorType, server: &str, second: i64) -> Handshake {
 
 fn took(milliseconds: u64, server: &str) -> Handshake {
     let mut event = test_events::completed();
-    event.tls.server_name = Some(server.to_owned());
+    event.tls.server_name = Some(server.into());
     event.rejected_after = None;
     event.timing.handshake = Some(Duration::from_millis(milliseconds));
     event

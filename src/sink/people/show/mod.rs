@@ -587,7 +587,7 @@ mod tests {
     #[test]
     fn lines_fit_the_terminal() {
         let mut long = report();
-        long.event.tls.server_name = Some("例.".repeat(60));
+        long.event.tls.server_name = Some("例.".repeat(60).into());
         let chain = [(); 3].map(|()| Ok(test_events::leaf()));
         long.event.server_certificates = Some(test_events::chain(chain));
         long.event.client_certificates = Some([].into());

@@ -213,7 +213,7 @@ mod tests {
         let failures = Failures::default();
         let mut event = handshake();
         event.outcome = Outcome::Failure;
-        event.tls.server_name = Some("<script>alert(1)</script>".to_owned());
+        event.tls.server_name = Some("<script>alert(1)</script>".into());
         event.error = Some(HandshakeError {
             error_type: ErrorType::UnknownCa,
             side: Some(Side::Client),
@@ -240,7 +240,7 @@ mod tests {
     fn a_handshake_that_completed_says_what_it_lacked() {
         let failures = Failures::default();
         let mut event = handshake();
-        event.tls.server_name = Some("a&b.example".to_owned());
+        event.tls.server_name = Some("a&b.example".into());
         event.tls.client_certificate = ClientCertificate::Absent;
         failures.record(&event, None);
         let query = Query::parse("client_certificate=absent&server=a%26b.example").unwrap();
