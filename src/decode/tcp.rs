@@ -269,12 +269,7 @@ fn header(
         destination_port: tcp.destination_port(),
         sequence: SeqNumber(tcp.sequence_number()),
         acknowledgment: SeqNumber(tcp.acknowledgment_number()),
-        flags: TcpFlags {
-            syn: tcp.syn(),
-            ack: tcp.ack(),
-            fin: tcp.fin(),
-            rst: tcp.rst(),
-        },
+        flags: TcpFlags::from_byte(tcp.slice()[FLAGS]),
         window: tcp.window_size(),
         window_scale: WindowScale::Unknown,
         hop_limit,
