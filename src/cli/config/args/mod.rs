@@ -91,7 +91,8 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Exit status:
   0  tlscope read everything, whatever the outcome of the handshakes. This
-     includes output closed early, for example by `head`.
+     includes output closed early, for example by `head`, and a capture that was
+     cut off, with a warning.
   1  `check` or `run`: an assertion of severity error is violated. If the command of
      `run` fails, `run` exits with the status of the command.
   2  An error: wrong usage, or input that could not be read. The report on the rest is
