@@ -497,8 +497,10 @@ impl Flow {
         let ahead = self.tcp.ahead(direction, segment.sequence);
         let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
         let is_over = end > i64::from(dialogue::MAX_BYTES);
-        let is_in_turn =
-            ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+        let waits = !segment.is_bare()
+            && self.tcp.must_wait(direction, segment)
+            && !is_beyond_order(&self.tcp, direction.flip());
+        let is_in_turn = ahead == 0 && !waits;
         let is_nothing = if is_over {
             !is_hello_amid_stream(segment.payload)
         } else {
@@ -529,14 +531,12 @@ impl Flow {
         let mut room = if dialogue.is_quiet() { u16::MAX } else { 0 };
         let mut is_over = [false; 2];
         for (direction, is_over) in ways.into_iter().zip(&mut is_over) {
-            let delivered = self.tcp.delivered(direction);
-            let ahead = self.tcp.ahead(direction, self.tcp.reach(direction)?);
-            *is_over = i64::from(delivered) + i64::from(ahead) > i64::from(dialogue::MAX_BYTES);
+            *is_over = is_beyond_order(&self.tcp, direction);
             if !*is_over {
-                if ahead != 0 {
+                if self.tcp.ahead(direction, self.tcp.reach(direction)?) != 0 {
                     return None;
                 }
-                let left = dialogue::MAX_BYTES - delivered;
+                let left = dialogue::MAX_BYTES - self.tcp.delivered(direction);
                 room = room.min(u16::try_from(left).unwrap_or(u16::MAX));
             }
         }
@@ -744,6 +744,8 @@ impl Flow {
             && self.notes & IS_ORDER_LOST == 0
             && self.may_wait_before_tls(direction, segment)
             && self.tcp.delivered(direction) <= dialogue::MAX_BYTES
+            && !is_beyond_order(&self.tcp, direction.flip())
+            && !(segment.flags.rst && is_beyond_order(&self.tcp, direction))
             && may_precede_tls(segment.payload)
     }
 
@@ -1332,6 +1334,16 @@ impl Open {
             }
         }
     }
+}
+
+/// Whether a direction has sent more than is read in order before TLS. What lies behind that is never delivered, so nothing waits
+/// for it.
+fn is_beyond_order(tcp: &TcpConnection, direction: Direction) -> bool {
+    let Some(reach) = tcp.reach(direction) else {
+        return false;
+    };
+    let end = i64::from(tcp.delivered(direction)) + i64::from(tcp.ahead(direction, reach));
+    end > i64::from(dialogue::MAX_BYTES)
 }
 
 /// The longest step of a dialogue that waits for what it answers: greetings and lists of capabilities are shorter.

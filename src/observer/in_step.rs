@@ -94,9 +94,7 @@ impl InStep {
                 return false;
             }
         } else {
-            // What acknowledges bytes that were not read in order would wait for them.
-            let is_in_turn = length <= self.room && !self.over.has(1 - own);
-            if !is_in_turn || dialogue::may_hold_hello(payload, self.quiet_runs) {
+            if length > self.room || dialogue::may_hold_hello(payload, self.quiet_runs) {
                 return false;
             }
             self.room -= length;

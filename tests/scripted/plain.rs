@@ -366,3 +366,28 @@ fn a_hello_behind_a_proxy_header_in_the_same_segment_is_found() {
         }
     }
 }
+
+/// What waits for its turn is only what answers bytes that are read in order: of either side, the first 64 KiB.
+#[test]
+fn tls_after_a_long_conversation_is_found_whoever_said_more() {
+    for (client, server, rounds) in [
+        (100, 99, 1_200),
+        (3, 500, 300),
+        (500, 3, 300),
+        (50, 49, 3_000),
+    ] {
+        let mut scene = Scene::new();
+        let mut peers = connect(&mut scene, 50_000);
+        for _ in 0..rounds {
+            scene.play([
+                peers.says(CLIENT, &vec![b'c'; client]),
+                peers.says(SERVER, &vec![b's'; server]),
+            ]);
+        }
+        tls_12(&mut scene, &mut peers);
+        close(&mut scene, &mut peers);
+        let events = scene.end();
+        let outcomes: Vec<_> = events.iter().map(|event| event.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Success], "{client} and {server} bytes");
+    }
+}
