@@ -262,6 +262,16 @@ fn a_check_on_which_nothing_could_be_evaluated_fails_whatever_the_policy_ignores
 }
 
 #[test]
+fn assertions_of_a_rule_of_the_built_in_policy_are_reported_by_their_keys() {
+    let output = output(&["--no-verify", &fixtures::named("mtls-day").capture]);
+    for key in ["min-days-valid", "forbidden-findings"] {
+        let said = format!("FAILED   certificates are valid ({key})\n");
+        assert!(stdout(&output).contains(&said), "{output:?}");
+    }
+    assert!(stdout(&output).contains(", weak_key or weak_signature\n"));
+}
+
+#[test]
 fn every_report_that_can_be_written_is_written() {
     let capture = fixtures::named("mtls-day").capture;
     let good = scratch("reports-good.sarif");

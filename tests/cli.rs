@@ -304,6 +304,15 @@ fn damaged_lines_among_the_secrets_are_counted_and_the_others_used() {
 }
 
 #[test]
+fn a_key_log_without_secrets_gets_one_warning_which_names_it() {
+    let useless = file("useless.keys", b"not a secret at all\nnor this\n");
+    let (_, complaint) = first_inference(&useless);
+    let said = format!("warning: no TLS secrets in key log `{useless}`\n");
+    assert_eq!(complaint.matches("warning: ").count(), 1, "{complaint}");
+    assert_eq!(complaint, said);
+}
+
+#[test]
 fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() {
     let other = damaged_keys(|line| {
         let mut fields: Vec<&str> = line.split(' ').collect();

@@ -28,13 +28,13 @@ pub enum CaptureError {
         reason: String,
     },
     /// There is nothing in it.
-    #[error("`{file}` is empty")]
+    #[error("`{file}` is empty; `tcpdump -U` writes each packet at once")]
     Empty {
         /// The path as the user gave it.
         file: Arc<str>,
     },
     /// A directory without captures.
-    #[error("no capture files in directory `{directory}`; subdirectories are not searched")]
+    #[error("no capture files in directory `{directory}`; subdirectories are not searched: try `{}/*/`", directory.trim_end_matches('/'))]
     NoCaptures {
         /// The path as the user gave it.
         directory: Arc<str>,

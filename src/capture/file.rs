@@ -216,11 +216,11 @@ fn describe(head: &[u8]) -> String {
         return TEXT.to_owned();
     }
     let start: String = head.iter().take(4).map(|b| format!("{b:02x}")).collect();
-    format!("is not a capture file (starts with 0x{start})")
+    format!("is not a pcap or pcapng capture (starts with 0x{start})")
 }
 
 /// What [`describe`] returns for text.
-const TEXT: &str = "looks like text, not a capture";
+const TEXT: &str = "looks like text, not a capture (pcap or pcapng)";
 
 /// Bytes that look like text by chance if they are fewer.
 const MIN_TEXT: usize = 4;
@@ -474,19 +474,22 @@ mod tests {
     #[test]
     fn says_what_a_file_is_instead_of_a_capture() {
         let cases: [(&[u8], &str); 8] = [
-            (b"", "`x` is empty"),
+            (b"", "`x` is empty; `tcpdump -U` writes each packet at once"),
             (
                 b"\xd4\xc3\xb2",
-                "`x` is not a capture file (starts with 0xd4c3b2)",
+                "`x` is not a pcap or pcapng capture (starts with 0xd4c3b2)",
             ),
-            (b"hello world", "`x` looks like text, not a capture"),
+            (
+                b"hello world",
+                "`x` looks like text, not a capture (pcap or pcapng)",
+            ),
             (
                 "Größe".as_bytes().get(..4).unwrap(),
-                "`x` looks like text, not a capture",
+                "`x` looks like text, not a capture (pcap or pcapng)",
             ),
             (
                 b"hello\0world",
-                "`x` is not a capture file (starts with 0x68656c6c)",
+                "`x` is not a pcap or pcapng capture (starts with 0x68656c6c)",
             ),
             (
                 b"snoop\0\0\0\0\0\0\x02",
@@ -546,8 +549,8 @@ mod tests {
             [first, second]
         );
         let texts: Vec<&str> = problems.iter().map(|p| &*p.text).collect();
-        assert!(texts[0].ends_with("c.pcap` is empty"));
-        assert!(texts[1].ends_with("README` looks like text, not a capture"));
+        assert!(texts[0].contains("c.pcap` is empty; "));
+        assert!(texts[1].ends_with("README` looks like text, not a capture (pcap or pcapng)"));
         assert!(texts.iter().all(|text| text.starts_with("skipped: `")));
         let severities: Vec<_> = problems.iter().map(|p| p.severity).collect();
         assert_eq!(severities, [Severity::Error, Severity::Warning]);
@@ -621,6 +624,8 @@ mod tests {
             panic!("{problems:?}")
         };
         assert!(problem.text.starts_with("no capture files in directory `"));
+        let try_this = format!("not searched: try `{}/*/`", directory.path().display());
+        assert!(problem.text.ends_with(&try_this), "{}", problem.text);
         assert_eq!(problem.severity, Severity::Error);
     }
 }

@@ -173,6 +173,10 @@ impl KeyLog {
         self.keep(text);
     }
 
+    pub(super) const fn uncount_malformed(&mut self, lines: u64) {
+        self.counts.malformed = self.counts.malformed.saturating_sub(lines);
+    }
+
     /// Notes that the text has ended, and its last line with it.
     pub fn finish(&mut self) {
         if std::mem::take(&mut self.is_overlong) {

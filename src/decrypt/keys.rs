@@ -131,6 +131,11 @@ impl Keys {
         }
     }
 
+    /// Takes `lines` out of the count of malformed lines: those of a file that turned out to be no key log.
+    pub fn uncount_malformed(&self, lines: u64) {
+        self.lock().uncount_malformed(lines);
+    }
+
     /// Counts of the lines of key logs.
     #[must_use]
     pub fn counts(&self) -> KeyLogCounts {

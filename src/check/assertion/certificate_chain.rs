@@ -103,7 +103,7 @@ impl Assertion for ForbiddenFindings {
         }
         format!(
             "certificates without {}",
-            error_types::joined(&self.0, "nor")
+            error_types::joined(&self.0, "or")
         )
     }
 

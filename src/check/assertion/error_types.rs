@@ -56,8 +56,8 @@ mod tests {
         assert_eq!(joined(&types[..1], "or"), "unknown_ca");
         assert_eq!(joined(&types[..2], "or"), "unknown_ca or self_signed");
         assert_eq!(
-            joined(&types, "nor"),
-            "unknown_ca, self_signed nor cert_expired"
+            joined(&types, "or"),
+            "unknown_ca, self_signed or cert_expired"
         );
     }
 }

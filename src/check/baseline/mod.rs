@@ -280,21 +280,26 @@ enum Pair {
 struct Missing {
     events: Vec<Option<Fields>>,
     /// Indices into `events`, by [`keys`].
-    places: [HashMap<String, VecDeque<usize>>; 3],
+    places: [HashMap<String, VecDeque<usize>>; KEYS],
 }
 
 /// What makes two handshakes probably the same one, changed: the better pairs come first.
-fn keys(fields: &Fields) -> [String; 3] {
+fn keys(fields: &Fields) -> [String; KEYS] {
     let peers = peers(fields);
     let outcome = format!("{peers}: {}", outcome(fields));
     let version = format!("{outcome}, {}", field(fields, "tls.version"));
-    [version, outcome, peers]
+    // A client's full handshake and the resumption after it are the same in all of the above.
+    let resumed = format!("{version}, {}", field(fields, "tls.resumed"));
+    [resumed, version, outcome, peers]
 }
+
+/// How many keys [`keys`] returns.
+const KEYS: usize = 4;
 
 impl Missing {
     fn new<'e>(missing: impl Iterator<Item = &'e Expected>) -> Self {
         let mut events = Vec::new();
-        let mut places: [HashMap<String, VecDeque<usize>>; 3] = Default::default();
+        let mut places: [HashMap<String, VecDeque<usize>>; KEYS] = Default::default();
         for (place, expected) in missing.enumerate() {
             let fields = fields_of(&expected.event);
             for (places, key) in places.iter_mut().zip(keys(&fields)) {
@@ -571,6 +576,22 @@ mod tests {
         for offender in &result.offenders {
             assert!(offender.why.ends_with("now other"), "{}", offender.why);
             assert!(!offender.why.contains("outcome"), "{}", offender.why);
+        }
+    }
+
+    #[test]
+    fn a_resumption_is_paired_with_a_resumption() {
+        let with = |is_resumed, alpn: &str| {
+            let mut event = completed();
+            event.tls.resumed = Some(is_resumed);
+            event.tls.alpn = Some(alpn.into());
+            event
+        };
+        let expected = [with(false, "a"), with(true, "a")];
+        for (first, second) in [(false, true), (true, false)] {
+            let result = compared(&expected, &[with(first, "b"), with(second, "b")]);
+            let whys: Vec<_> = result.offenders.iter().map(|one| &one.why).collect();
+            assert_eq!(whys, ["tls.alpn was a, now b"; 2]);
         }
     }
 

@@ -64,8 +64,13 @@ fn write_result(
         let text = format!("{name}{id}: {}", printable(&result.found));
         return write_lines(output, text_style, &status, MARGIN, &text);
     }
-    let line = policy_line(report, result)
-        .map_or(String::new(), |line| format!(" ({})", printable(&line)));
+    // Several assertions of a rule share its name, and a built-in policy has no line. Errors about the input are no assertions.
+    let is_assertion = !matches!(result.id, "input" | "allow-empty");
+    let line = match policy_line(report, result) {
+        Some(line) => format!(" ({})", printable(&line)),
+        None if is_assertion && result.name != result.wanted => format!(" ({})", result.id),
+        None => String::new(),
+    };
     write_lines(
         output,
         text_style,

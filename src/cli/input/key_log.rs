@@ -24,9 +24,12 @@ pub(crate) fn read(paths: &[PathBuf], limit: MemoryLimit) -> Result<Keys, CliErr
         limit.of_key_logs()
     });
     for path in paths {
-        let before = keys.counts().secrets;
+        let before = keys.counts();
         absorb(path, &keys).map_err(|error| unreadable(path, &error))?;
-        if keys.counts().secrets == before {
+        let after = keys.counts();
+        if after.secrets == before.secrets {
+            // One warning is enough, and this one names the file.
+            keys.uncount_malformed(after.malformed.saturating_sub(before.malformed));
             say::warning(format_args!(
                 "no TLS secrets in key log `{}`",
                 path.display()
