@@ -364,7 +364,9 @@ impl DeliveryState {
     pub(super) fn note_after_reset(&mut self, sent: SentWith, now: Timestamp) {
         if let Some(reset) = &mut self.reset {
             let since = now.checked_since(reset.at);
-            self.is_heard_after_reset |= since.is_some_and(|since| since >= REORDERED);
+            // What reaches less far, or acknowledges less, was sent before the reset and is late.
+            let is_late = sent.is_before(self.reset_sent);
+            self.is_heard_after_reset |= !is_late && since.is_some_and(|since| since >= REORDERED);
             reset.was_ignored_by_sender |=
                 since.is_some_and(|since| since >= AFTER_RESET) && self.reset_sent.is_before(sent);
         }
@@ -474,6 +476,21 @@ mod tests {
         };
         assert_eq!(reset(2), (false, true));
         assert_eq!(reset(0), (false, false)); // swapped by the network
+    }
+
+    #[test]
+    fn what_was_sent_before_a_reset_and_comes_late_does_not_follow_it_up() {
+        let sent = |end, acknowledged| SentWith {
+            end,
+            acknowledged: Some(acknowledged),
+        };
+        for late in [sent(100, 0), sent(40, 517)] {
+            let mut state = DeliveryState::default();
+            state.note_reset(sent(100, 517), false, at(0));
+            state.note_after_reset(late, at(9));
+            state.note_refused(); // the receiver has closed
+            assert!(!state.reset.unwrap().is_foreign(), "{late:?}");
+        }
     }
 
     #[test]
