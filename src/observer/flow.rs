@@ -983,6 +983,11 @@ impl Flow {
         let is_in_view = self.tcp.in_view();
         let first_bytes = self.tcp.first_bytes();
         let has_opening = self.tcp.has_opening();
+        // How far each direction has come, if its stream has begun.
+        let known = PerDirection(Direction::BOTH.map(|way| {
+            let is_started = self.tcp.is_started(way);
+            is_started.then(|| self.tcp.delivered(way))
+        }));
         let stage = &mut self.stage;
         // Who sent the hello, and what it had acknowledged.
         let mut hello = None;
@@ -1000,6 +1005,19 @@ impl Flow {
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
                 open.note_directions(is_in_view, before, (first_bytes, has_opening), at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
+                hello = Some((sender, arrival.acknowledged));
+                // The peer's stream will begin where the hello was sent: what it acknowledges is counted from there.
+                let peer = sender.flip();
+                let joins = |acknowledged: u32| {
+                    let is_behind = |known: u32| acknowledged.wrapping_sub(known).cast_signed() > 0;
+                    before[peer].is_any() || known[peer].is_none_or(is_behind)
+                };
+                let arrival = Arrival {
+                    acknowledged: arrival
+                        .acknowledged
+                        .map(|bytes| if joins(bytes) { 0 } else { bytes }),
+                    ..arrival
+                };
                 let Open {
                     connection,
                     dialogue,
@@ -1017,7 +1035,6 @@ impl Flow {
                     }
                 }
                 *stage = Stage::Handshake(open);
-                hello = Some((sender, arrival.acknowledged));
             } else if let Stage::Handshake(open) = stage {
                 open.handle_chunk(sender, chunk);
             }

@@ -2,7 +2,7 @@
 
 use tlscope::event::{ClosedBy, ErrorType, Evidence, Outcome, Side};
 
-use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, error};
+use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, connect, error};
 use crate::support::peers::{Packet, Peers, Scene};
 use crate::support::tls;
 
@@ -221,5 +221,25 @@ fn a_close_without_an_answer_says_nothing_if_the_beginning_is_missing() {
         assert_eq!(cut.outcome, Outcome::Unknown, "{cut:?}");
         let whole = outcome(whole);
         assert_eq!(error(&whole), Some((error_type, Some(side))));
+    }
+}
+
+#[test]
+fn a_reset_amid_a_hello_in_small_pieces_after_something_else_is_the_servers() {
+    for piece in [1, 7, 20] {
+        let mut scene = Scene::new();
+        let mut peers = connect(&mut scene, 50_000);
+        scene.play([
+            peers.says(CLIENT, &[b'c'; 90]),
+            peers.says(SERVER, &[b's'; 80]),
+        ]);
+        let hello = tls::client_hello();
+        for part in hello[..hello.len() - 10].chunks(piece) {
+            scene.play([peers.says(CLIENT, part)]);
+        }
+        scene.play([peers.resets(SERVER)]);
+        let event = scene.end_with_one();
+        let expected = Some((ErrorType::ConnectionReset, Some(SERVER)));
+        assert_eq!(error(&event), expected, "pieces of {piece}: {event:?}");
     }
 }
