@@ -495,8 +495,7 @@ impl Flow {
         }
         // Its numbers are admitted. What it says is looked at as in `watch_dialogue`.
         let ahead = self.tcp.ahead(direction, segment.sequence);
-        let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
-        let is_over = end > i64::from(dialogue::MAX_BYTES);
+        let is_over = lies_beyond_order(&self.tcp, direction, segment.sequence);
         let waits = !segment.is_bare()
             && self.tcp.must_wait(direction, segment)
             && !is_beyond_order(&self.tcp, direction.flip());
@@ -956,8 +955,7 @@ impl Flow {
             }
             return self.begin(direction, segment, at, context, budget);
         }
-        let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
-        let is_over = end > i64::from(dialogue::MAX_BYTES);
+        let is_over = lies_beyond_order(&self.tcp, direction, segment.first_byte());
         if !self.tcp.is_holding() {
             // The usual case by far, for traffic that is not TLS: in order, and looked at above.
             if is_over {
@@ -1356,10 +1354,14 @@ impl Open {
 /// Whether a direction has sent more than is read in order before TLS. What lies behind that is never delivered, so nothing waits
 /// for it.
 fn is_beyond_order(tcp: &TcpConnection, direction: Direction) -> bool {
-    let Some(reach) = tcp.reach(direction) else {
-        return false;
-    };
-    let end = i64::from(tcp.delivered(direction)) + i64::from(tcp.ahead(direction, reach));
+    tcp.reach(direction)
+        .is_some_and(|reach| lies_beyond_order(tcp, direction, reach))
+}
+
+/// Whether a place of a direction's stream lies behind what is read in order before TLS.
+#[inline]
+fn lies_beyond_order(tcp: &TcpConnection, direction: Direction, place: SeqNumber) -> bool {
+    let end = i64::from(tcp.delivered(direction)) + i64::from(tcp.ahead(direction, place));
     end > i64::from(dialogue::MAX_BYTES)
 }
 

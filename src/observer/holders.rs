@@ -42,7 +42,7 @@ impl Holders {
         self.queue.capacity() * size_of::<Holder>()
     }
 
-    /// Notes that a flow holds something; `holds` says of the others whether they still do.
+    /// Notes that a flow holds something; `holds` tells whether another still does.
     pub(super) fn add(&mut self, holder: Holder, holds: impl FnMut(&Holder) -> bool) {
         if self.queue.len() >= FEW && self.queue.len() == self.queue.capacity() {
             self.queue.retain(holds);
