@@ -250,6 +250,15 @@ impl Framing {
         }
     }
 
+    /// Whether the next bytes of a direction over a stream, of which `bytes` are the first, are of a record of application data.
+    #[inline]
+    pub(crate) fn continues_data(&self, sender: Direction, bytes: &[u8]) -> bool {
+        match self {
+            Self::Tls(records) => records.continues_data(sender, bytes),
+            Self::Tds(_) | Self::Dtls(_) | Self::Quic(_) => false,
+        }
+    }
+
     /// Bytes of memory that it takes apart from itself: its box, unfinished messages, what waits for keys.
     #[inline]
     pub(crate) fn allocated(&self) -> usize {

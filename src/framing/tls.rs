@@ -136,6 +136,18 @@ impl TlsRecords {
         streams.any(|stream| stream.state == StreamState::Ignored)
     }
 
+    /// Whether the next bytes of a direction, of which `bytes` are the first, are of a record of application data: encrypted, as TLS 1.3
+    /// also sends most of its handshake.
+    #[inline]
+    pub(crate) fn continues_data(&self, sender: Direction, bytes: &[u8]) -> bool {
+        let stream = &self.streams[sender];
+        let is_of_data = match stream.records.open_type() {
+            Some(content_type) => content_type == ContentType::ApplicationData,
+            None => bytes.first() == Some(&ContentType::ApplicationData.0),
+        };
+        is_of_data && stream.state == StreamState::InPlace
+    }
+
     /// Bytes of memory that unfinished messages take, and records that wait.
     #[inline]
     pub(crate) fn allocated(&self) -> usize {

@@ -389,6 +389,14 @@ impl Tracker {
         !self.has_hello() && self.framing.is_ruled_out()
     }
 
+    /// Whether the next bytes of a direction over a stream, of which `bytes` are the first, are of a record of application data, which
+    /// is encrypted.
+    #[inline]
+    #[must_use]
+    pub fn continues_data(&self, sender: Direction, bytes: &[u8]) -> bool {
+        self.framing.continues_data(sender, bytes)
+    }
+
     /// Bytes of memory that its parts take, without itself: hellos, messages, records that wait.
     #[must_use]
     pub fn allocated(&self) -> usize {

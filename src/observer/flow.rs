@@ -1318,7 +1318,12 @@ impl Open {
 
     fn handle_chunk(&mut self, sender: Direction, chunk: Chunk<'_>) {
         if let Chunk::Bytes(bytes, arrival) = chunk {
-            self.recent[sender].note(bytes, arrival.end);
+            let recent = &mut self.recent[sender];
+            if self.connection.continues_data(sender, bytes) {
+                recent.note_sealed(bytes, arrival.end);
+            } else {
+                recent.note(bytes, arrival.end);
+            }
         }
         self.connection.handle_chunk(sender, chunk);
     }

@@ -117,6 +117,12 @@ impl RecordReader {
         self.open.is_none() && self.header_filled == 0
     }
 
+    /// What the current record carries; `None` between records.
+    #[must_use]
+    pub fn open_type(&self) -> Option<ContentType> {
+        self.open.map(|(header, _)| header.content_type)
+    }
+
     /// Skips `missing` bytes of the current record. Returns false and skips nothing if the gap reaches beyond it.
     #[must_use]
     pub fn skip(&mut self, missing: u32) -> bool {
