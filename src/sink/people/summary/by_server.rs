@@ -19,9 +19,16 @@ pub(super) struct Servers {
 #[derive(Debug, Default)]
 struct Server {
     handshakes: u64,
-    /// By version; `None` stands for all without a name, of which there could be 65,536.
-    durations: Vec<(Option<ProtocolVersion>, Histogram)>,
+    durations: Durations,
     key_exchanges: KeyExchanges,
+}
+
+/// How long handshakes took, by version; `None` stands for all without a name, of which there could be 65,536.
+#[derive(Debug, Default)]
+struct Durations {
+    /// Those with the version of the first handshake, which is that of all for most servers.
+    first: Option<(Option<ProtocolVersion>, Histogram)>,
+    others: Vec<(Option<ProtocolVersion>, Histogram)>,
 }
 
 /// Handshakes with a ServerHello, by class of key exchange.
@@ -63,7 +70,7 @@ impl Servers {
             server.handshakes += 1;
             server.key_exchanges.add(class);
             if let Some(duration) = event.timing.handshake {
-                server.durations_of(version).record(duration);
+                server.durations.of(version).record(duration);
             }
         });
     }
@@ -136,14 +143,24 @@ impl Servers {
     }
 }
 
-impl Server {
-    fn durations_of(&mut self, version: Option<ProtocolVersion>) -> &mut Histogram {
-        let known = self.durations.iter().position(|(of, _)| *of == version);
+impl Durations {
+    fn iter(&self) -> impl Iterator<Item = &(Option<ProtocolVersion>, Histogram)> {
+        self.first.iter().chain(&self.others)
+    }
+
+    fn of(&mut self, version: Option<ProtocolVersion>) -> &mut Histogram {
+        let first = self
+            .first
+            .get_or_insert_with(|| (version, Histogram::default()));
+        if first.0 == version {
+            return &mut first.1;
+        }
+        let known = self.others.iter().position(|(of, _)| *of == version);
         let index = known.unwrap_or_else(|| {
-            self.durations.push((version, Histogram::default()));
-            self.durations.len() - 1
+            self.others.push((version, Histogram::default()));
+            self.others.len() - 1
         });
-        &mut self.durations[index].1
+        &mut self.others[index].1
     }
 }
 

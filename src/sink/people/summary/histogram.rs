@@ -8,7 +8,7 @@ use std::time::Duration;
 /// of values, in 16 bytes for each bucket that is in use: a few for most servers, 30 KiB at most. The maximum is exact.
 #[derive(Clone, Debug, Default)]
 pub(in crate::sink) struct Histogram {
-    /// The buckets in use with their counts, in their order.
+    /// The buckets in use with their counts, in their order; empty for one value, as most servers of a capture have: it is `max`.
     buckets: Vec<(usize, u64)>,
     count: u64,
     max: u64,
@@ -23,13 +23,23 @@ const BUCKETS: usize = (64 - SPLIT_BITS as usize + 1) << SPLIT_BITS;
 impl Histogram {
     pub(in crate::sink) fn record(&mut self, duration: Duration) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = bucket_of(nanoseconds);
+        match self.count {
+            0 => {}
+            1 => {
+                self.buckets.push((bucket_of(self.max), 1));
+                self.count_in(bucket_of(nanoseconds));
+            }
+            _ => self.count_in(bucket_of(nanoseconds)),
+        }
+        self.count += 1;
+        self.max = self.max.max(nanoseconds);
+    }
+
+    fn count_in(&mut self, bucket: usize) {
         match self.buckets.binary_search_by_key(&bucket, |(at, _)| *at) {
             Ok(index) => self.buckets[index].1 += 1,
             Err(index) => self.buckets.insert(index, (bucket, 1)),
         }
-        self.count += 1;
-        self.max = self.max.max(nanoseconds);
     }
 
     pub(in crate::sink) fn count(&self) -> u64 {
@@ -55,10 +65,12 @@ impl Histogram {
 
     /// The buckets in use, the shortest first: the longest duration of each, and how many it holds.
     pub(in crate::sink) fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
-        self.buckets.iter().map(|(bucket, count)| {
+        let only = (self.count == 1).then(|| (self.max(), 1));
+        let buckets = self.buckets.iter().map(|(bucket, count)| {
             let upper = upper_end(*bucket).min(self.max);
             (Duration::from_nanos(upper), *count)
-        })
+        });
+        only.into_iter().chain(buckets)
     }
 
     /// The shortest and the longest duration; `None` if there is none.

@@ -2,9 +2,9 @@
 
 use std::borrow::Borrow;
 use std::cmp::Reverse;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 /// What is counted under a key.
 pub(in crate::sink) trait Counted: Default {
@@ -21,18 +21,32 @@ pub(in crate::sink) trait Counted: Default {
 /// real share of them is never in, but for the most notable of those.
 #[derive(Debug)]
 pub(in crate::sink) struct Ranking<K, V> {
-    rows: HashMap<K, V, foldhash::fast::RandomState>,
+    rows: HashTable<Row<K, V>>,
+    hasher: foldhash::fast::RandomState,
     capacity: usize,
+    /// Rows that were ever added.
+    added: u64,
     /// Handshakes of the keys that were dropped.
     forgotten: u64,
 }
 
-impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
+#[derive(Debug)]
+struct Row<K, V> {
+    key: K,
+    counted: V,
+    /// Rows that were added before it. It breaks ties among those to be dropped, where keys would have to be fetched: the last
+    /// are dropped first, so that equal input gives equal output.
+    number: u64,
+}
+
+impl<K: Eq + Hash + Ord, V: Counted> Ranking<K, V> {
     /// At most `capacity` rows.
     pub(in crate::sink) fn new(capacity: usize) -> Self {
         Self {
-            rows: HashMap::default(),
+            rows: HashTable::new(),
+            hasher: foldhash::fast::RandomState::default(),
             capacity,
+            added: 0,
             forgotten: 0,
         }
     }
@@ -43,13 +57,23 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        if let Some(row) = self.rows.get_mut(key) {
-            return change(row);
+        let hash = self.hasher.hash_one(key);
+        if let Some(row) = self.rows.find_mut(hash, |row| row.key.borrow() == key) {
+            return change(&mut row.counted);
         }
         if self.rows.len() >= self.capacity {
             self.forget_half();
         }
-        change(self.rows.entry(key.to_owned()).or_default());
+        let mut row = Row {
+            key: key.to_owned(),
+            counted: V::default(),
+            number: self.added,
+        };
+        self.added += 1;
+        change(&mut row.counted);
+        let hasher = &self.hasher;
+        self.rows
+            .insert_unique(hash, row, |row| hasher.hash_one(row.key.borrow()));
     }
 
     /// Whether rows were dropped: what is left may not be all of its key.
@@ -59,7 +83,7 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
 
     /// All rows, in no order.
     pub(in crate::sink) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.rows.iter()
+        self.rows.iter().map(|row| (&row.key, &row.counted))
     }
 
     /// The `limit` rows with the highest rank, the highest first, and how many handshakes all others had. Keys break ties,
@@ -69,7 +93,7 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
         limit: usize,
         rank: impl Fn(&V) -> R,
     ) -> (Vec<(&K, &V)>, u64) {
-        let mut ranked: Vec<_> = self.rows.iter().collect();
+        let mut ranked: Vec<_> = self.iter().collect();
         ranked.sort_unstable_by_key(|(key, row)| (Reverse(rank(row)), *key));
         let rest = ranked.split_off(limit.min(ranked.len()));
         let others: u64 = rest.iter().map(|(_, row)| row.handshakes()).sum();
@@ -78,47 +102,52 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
 
     fn forget_half(&mut self) {
         let kept = self.capacity / 2;
-        let mut ranked: Vec<_> = self.ranked().collect();
+        let mut ranked: Vec<_> = self.rows.iter().map(Row::busyness).collect();
         if ranked.len() <= kept {
             return;
         }
         // Which half a row is in is all that matters, and takes a tenth of the time of a sort.
-        let (_, (Reverse(fewest), first), _) = ranked.select_nth_unstable(kept);
-        let (fewest, first) = (*fewest, (*first).clone());
-        let is_busy =
-            |key: &K, row: &V| (Reverse(row.handshakes()), key) < (Reverse(fewest), &first);
-        let least = self.least_notable(is_busy);
+        let (_, first_idle, _) = ranked.select_nth_unstable(kept);
+        let first_idle = *first_idle;
+        let first_ordinary = self.first_ordinary(first_idle);
         let forgotten = &mut self.forgotten;
-        self.rows.retain(|key, row| {
-            let notability = row.notability();
-            let is_notable = notability > 0
-                && least
-                    .as_ref()
-                    .is_none_or(|(least, first)| (Reverse(notability), key) < (*least, first));
-            let is_kept = is_notable || is_busy(key, row);
-            *forgotten += if is_kept { 0 } else { row.handshakes() };
+        self.rows.retain(|row| {
+            let is_notable = || {
+                let notability = row.notability();
+                notability.is_some_and(|notability| {
+                    first_ordinary.is_none_or(|ordinary| notability < ordinary)
+                })
+            };
+            let is_kept = row.busyness() < first_idle || is_notable();
+            *forgotten += if is_kept { 0 } else { row.counted.handshakes() };
             is_kept
         });
     }
 
-    /// The first of the notable rows, by notability, that has no room in a quarter of the table; those that are busy have room
-    /// already.
-    fn least_notable(&self, is_busy: impl Fn(&K, &V) -> bool) -> Option<(Reverse<u64>, K)> {
-        let rest = self.rows.iter().filter(|(key, row)| !is_busy(key, row));
-        let notable = rest.map(|(key, row)| (Reverse(row.notability()), key));
-        let mut notable: Vec<_> = notable.filter(|(Reverse(rank), _)| *rank > 0).collect();
+    /// The first of the notable rows that has no room in a quarter of the table; `None` if all have. Those before `first_idle` have
+    /// room already.
+    fn first_ordinary(&self, first_idle: (Reverse<u64>, u64)) -> Option<(Reverse<u64>, u64)> {
+        let idle = self.rows.iter().filter(|row| row.busyness() >= first_idle);
+        let mut notable: Vec<_> = idle.filter_map(Row::notability).collect();
         let room = self.capacity / 4;
         if notable.len() <= room {
             return None;
         }
-        let (_, (rank, key), _) = notable.select_nth_unstable(room);
-        Some((*rank, (*key).clone()))
+        let (_, first, _) = notable.select_nth_unstable(room);
+        Some(*first)
+    }
+}
+
+impl<K, V: Counted> Row<K, V> {
+    /// Its place in an order of which the first half is kept: the most handshakes first.
+    fn busyness(&self) -> (Reverse<u64>, u64) {
+        (Reverse(self.counted.handshakes()), self.number)
     }
 
-    /// The keys with their handshakes, in the order of which the first half is kept: the most first, keys break ties.
-    fn ranked(&self) -> impl Iterator<Item = (Reverse<u64>, &K)> {
-        let rows = self.rows.iter();
-        rows.map(|(key, row)| (Reverse(row.handshakes()), key))
+    /// The same by notability; `None` if nothing makes it notable.
+    fn notability(&self) -> Option<(Reverse<u64>, u64)> {
+        let notability = self.counted.notability();
+        (notability > 0).then_some((Reverse(notability), self.number))
     }
 }
 
