@@ -106,8 +106,8 @@ pub(super) struct Transcript {
     has_late_gap: bool,
     /// Whether the client begins again over QUIC: its next ClientHello takes the place of the first.
     expects_new_hello: bool,
-    /// Bytes of memory that the hellos take.
-    hello_bytes: u32,
+    /// Memory that the hellos take, or those whose place they will take: the client's and the server's, in [`HELLO_UNIT`]s.
+    hello_units: [u16; 2],
     /// What only QUIC shows.
     quic: Option<Box<QuicFacts>>,
     /// Over UDP: the latest datagram of each direction that ICMP reports as undeliverable, if nothing has answered since.
@@ -131,6 +131,14 @@ struct SpareRoom {
 /// Bytes of a certificate message whose room is kept for another one: usual chains have 2 to 6 KB.
 const MAX_CERTIFICATE_ROOM: usize = 8 << 10;
 
+/// Bytes: two of these counts fit into four bytes of each open handshake, and 1 MiB is more than the lists of a hello take.
+const HELLO_UNIT: usize = 16;
+
+/// What a hello takes, in [`HELLO_UNIT`]s.
+fn hello_units(bytes: usize) -> u16 {
+    u16::try_from(bytes.div_ceil(HELLO_UNIT)).unwrap_or(u16::MAX)
+}
+
 impl Transcript {
     pub(super) fn new(start: Arrival) -> Self {
         Self::in_room(start, SpareRoom::default())
@@ -138,8 +146,12 @@ impl Transcript {
 
     /// Forgets what was seen, and keeps the room for more, which [`Transcript::begin`] begins.
     pub(super) fn clear(&mut self) {
+        let hello_units = self.hello_units; // what the report has moved out is counted until the next hello
         let room = self.take_room();
-        *self = Self::in_room(self.start, room);
+        *self = Self {
+            hello_units,
+            ..Self::in_room(self.start, room)
+        };
     }
 
     /// Notes when the handshake begins; nothing was seen yet.
@@ -150,8 +162,6 @@ impl Transcript {
     /// One in the room that another has left.
     #[inline]
     fn in_room(start: Arrival, room: SpareRoom) -> Self {
-        let hello_bytes =
-            bytes_of_hellos(room.client_hello.as_deref(), room.server_hello.as_deref());
         Self {
             start,
             last: start,
@@ -191,24 +201,12 @@ impl Transcript {
             has_unreadable_hello: false,
             has_late_gap: false,
             expects_new_hello: false,
-            hello_bytes,
+            hello_units: [0; 2],
             quic: None,
             undelivered: None,
             ladder: None,
         }
     }
-
-    /// Counts what the hellos take, or those whose place they will take.
-    fn count_hellos(&mut self) {
-        self.hello_bytes =
-            bytes_of_hellos(self.client_hello.as_deref(), self.server_hello.as_deref());
-    }
-}
-
-fn bytes_of_hellos(client: Option<&ClientHello>, server: Option<&ServerHello>) -> u32 {
-    let client = client.map_or(0, |hello| boxed::<ClientHello>() + hello.allocated());
-    let server = server.map_or(0, |hello| boxed::<ServerHello>() + hello.allocated());
-    (client + server) as u32
 }
 
 /// What readers get.
@@ -649,7 +647,7 @@ impl Transcript {
                 .certificate_request
                 .as_ref()
                 .map_or(0, |body| body.len())
-            + self.hello_bytes as usize
+            + self.hello_units.map(usize::from).iter().sum::<usize>() * HELLO_UNIT
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>();
         // Asked after each packet, and nearly no handshake has one of these.

@@ -14,6 +14,7 @@ use crate::event::{EapResult, StepKind, Transport};
 use crate::flow::{Direction, Side, endpoint};
 use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CertificateMessage, ClientHello, ContentType,
@@ -27,7 +28,7 @@ use super::super::history::{letter, sealed_letter};
 use super::parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled, Undelivered,
 };
-use super::{EapEnd, MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS};
+use super::{EapEnd, MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS, hello_units};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
 const MAX_ALERTS: usize = 16;
@@ -419,9 +420,9 @@ impl Transcript {
             if is_first {
                 self.start = start;
             }
+            self.hello_units[0] = hello_units(boxed::<ClientHello>() + hello.allocated());
             self.client_hello = Some(hello);
             self.has_client_hello = true;
-            self.count_hellos();
         }
         self.note(sender, 'C');
         self.note_news(sender);
@@ -455,9 +456,9 @@ impl Transcript {
             Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
             Some(hello) if !self.has_server_hello => {
                 self.is_tls13 = hello.version().is_tls13();
+                self.hello_units[1] = hello_units(boxed::<ServerHello>() + hello.allocated());
                 self.server_hello = Some(hello);
                 self.has_server_hello = true;
-                self.count_hellos();
                 self.server_hello_at = start.time;
             }
             _ => {}
