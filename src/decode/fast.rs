@@ -21,7 +21,7 @@ const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
 /// The most that the shortest frame has room for behind the headers of Ethernet and IP: more cannot be [padding](tcp::is_padding).
-const MOST_IN_SHORTEST_FRAME: usize = 60 - ETHERNET_HEADER - IPV4_HEADER;
+const MOST_IN_SHORTEST_FRAME: usize = tcp::SHORTEST_FRAME - ETHERNET_HEADER - IPV4_HEADER;
 
 /// A TCP segment of the usual kind: all that its headers say, in one cache line. It is made once, and handed on to the worker that has
 /// its flow.

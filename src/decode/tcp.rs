@@ -193,7 +193,7 @@ pub(super) const FIXED_HEADER: usize = 20;
 pub(super) const FLAGS: usize = 13;
 
 /// The shortest frame that Ethernet carries, without its checksum (IEEE 802.3 §3.2.8), and the same after a VLAN tag was taken out.
-const SHORTEST_FRAME: usize = 60;
+pub(super) const SHORTEST_FRAME: usize = 60;
 const SHORTEST_WITHOUT_TAG: usize = SHORTEST_FRAME - 4;
 
 /// Whether what seems to be payload is the padding of a short frame: some devices set the length of the IP packet to that of
