@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use super::{CipherSuite, CodePoint, NamedGroup, ProtocolVersion, SignatureScheme};
 
 /// The lists seen last, for events to share.
 ///
@@ -23,21 +23,9 @@ const PLACES: usize = 256;
 /// Longer lists are not kept. Those of browsers have up to 20 values; this bounds a cache to 512 KB.
 const LONGEST: usize = 256;
 
-/// A code point of 16 bits.
-trait Code: Copy {
-    fn code(self) -> u16;
-}
-
-/// Implements that, and the method that shares a list.
+/// Implements the methods that share a list.
 macro_rules! lists {
     ($($share:ident($place:ident): $type:ident, $what:literal;)*) => {
-        $(impl Code for $type {
-            #[inline]
-            fn code(self) -> u16 {
-                self.0
-            }
-        })*
-
         impl ListCache {
             $(#[doc = concat!("A list of ", $what, ", which events share.")]
             pub fn $share(&mut self, list: &[$type]) -> Arc<[$type]> {
@@ -64,7 +52,7 @@ impl<T> Default for Places<T> {
     }
 }
 
-impl<T: Code> Places<T> {
+impl<T: CodePoint> Places<T> {
     fn share(&mut self, list: &[T]) -> Arc<[T]> {
         if list.len() > LONGEST {
             return list.into();
@@ -83,7 +71,7 @@ impl<T: Code> Places<T> {
 }
 
 /// Depends on all values and their order. The compiler makes vector operations of it, and of [`is_same`].
-fn place_of<T: Code>(list: &[T]) -> usize {
+fn place_of<T: CodePoint>(list: &[T]) -> usize {
     let mix = |mixed: u16, (index, value): (u16, &T)| {
         mixed.wrapping_add(value.code().wrapping_mul(2 * index + 1))
     };
@@ -92,7 +80,7 @@ fn place_of<T: Code>(list: &[T]) -> usize {
 }
 
 /// Without an early end, which the compiler could not make vector operations of.
-fn is_same<T: Code>(known: &[T], list: &[T]) -> bool {
+fn is_same<T: CodePoint>(known: &[T], list: &[T]) -> bool {
     let pairs = known.iter().zip(list);
     let differences = pairs.fold(0, |all, (known, value)| all | known.code() ^ value.code());
     known.len() == list.len() && differences == 0

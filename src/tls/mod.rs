@@ -19,6 +19,7 @@ mod version;
 
 pub use client_hello::{ClientHello, MAX_LISTED};
 pub use codec::{ReadError, Reader};
+pub(crate) use codepoints::CodePoint;
 pub use codepoints::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,
     KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme, is_grease,

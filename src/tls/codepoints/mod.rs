@@ -29,6 +29,13 @@ macro_rules! codepoint {
 
         codepoint! { @display $type($repr) }
 
+        impl $crate::tls::CodePoint for $type {
+            #[inline]
+            fn code(self) -> u16 {
+                self.0.into()
+            }
+        }
+
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{}({self})", stringify!($type))
@@ -48,6 +55,12 @@ macro_rules! codepoint {
             }
         }
     };
+}
+
+/// A value of a TLS registry.
+pub(crate) trait CodePoint: Copy {
+    /// The number on the wire.
+    fn code(self) -> u16;
 }
 
 mod alert;

@@ -150,8 +150,8 @@ use serde::{Serialize, Serializer};
 
 use super::ready::{ReadyChains, ReadyOffer};
 use super::value::{
-    CodePoint, Codes, CommunityIdText, Each, Identifier, Milliseconds, Named, Names, OneOf, Text,
-    Time, is_unset,
+    Codes, CommunityIdText, Each, Identifier, Milliseconds, Named, Names, OneOf, Text, Time,
+    is_unset,
 };
 use super::writer::ReadyText;
 use crate::certificate::{
@@ -170,7 +170,7 @@ use crate::hex::Hex;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
+    AlertDescription, AlertLevel, CipherSuite, CodePoint, Fingerprint, NamedGroup, ProtocolVersion,
     SignatureScheme,
 };
 

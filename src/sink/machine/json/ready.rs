@@ -9,23 +9,75 @@ use memchr::memmem;
 use serde_json::Error;
 
 use super::lines::CertificateLine;
-use super::value::{CodePoint, Codes};
+use super::value::Codes;
 use super::writer;
 use crate::certificate::Certificate;
 use crate::event::{Handshake, TlsFacts};
 use crate::time::Timestamp;
-use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::tls::{CipherSuite, CodePoint, NamedGroup, ProtocolVersion, SignatureScheme};
 
-/// Texts of the certificates seen last, by the certificates themselves.
+/// Texts that were written, in a fixed number of places and within a limit of bytes. What a text belongs to chooses its place, where it
+/// replaces another; what is not kept is written again.
 #[derive(Debug)]
-pub(super) struct ReadyCertificates {
-    places: Vec<Option<Ready>>,
-    /// Bytes of memory that the texts and their certificates take.
+struct Places<T, const COUNT: usize> {
+    /// Empty until the first is kept.
+    places: Vec<Option<T>>,
+    /// Bytes of memory that all take.
     bytes: usize,
     /// The most that they may take.
     limit: usize,
     /// The place that is emptied next to stay within the limit.
     next: usize,
+}
+
+/// What can be kept in a place.
+trait Held {
+    /// Bytes of memory that it takes, with what it holds, which may have left every other place.
+    fn bytes(&self) -> usize;
+}
+
+impl<T, const COUNT: usize> Places<T, COUNT> {
+    const fn within(bytes: usize) -> Self {
+        Self {
+            places: Vec::new(),
+            bytes: 0,
+            limit: bytes,
+            next: 0,
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<&T> {
+        self.places.get(place)?.as_ref()
+    }
+}
+
+impl<T: Held, const COUNT: usize> Places<T, COUNT> {
+    /// Empties a place.
+    fn take(&mut self, place: usize) -> Option<T> {
+        let taken = self.places.get_mut(place)?.take()?;
+        self.bytes -= taken.bytes();
+        Some(taken)
+    }
+
+    /// Fills a place; while all take more than they may, empties one place after the other.
+    fn keep(&mut self, kept: T, place: usize) {
+        if self.places.is_empty() {
+            self.places.resize_with(COUNT, || None);
+        }
+        self.take(place);
+        self.bytes += kept.bytes();
+        self.places[place] = Some(kept);
+        while self.bytes > self.limit {
+            self.take(self.next);
+            self.next = (self.next + 1) % COUNT;
+        }
+    }
+}
+
+/// Texts of the certificates seen last, by the certificates themselves.
+#[derive(Debug)]
+pub(super) struct ReadyCertificates {
+    places: Places<Ready, PLACES>,
     /// The chains of the line at hand.
     text: Vec<u8>,
 }
@@ -66,17 +118,14 @@ impl ReadyCertificates {
     /// Takes about `bytes` of memory at most. Nothing is lost for lack of room: a text that is not kept is made again.
     pub(super) const fn within(bytes: usize) -> Self {
         Self {
-            places: Vec::new(),
-            bytes: 0,
-            limit: bytes,
-            next: 0,
+            places: Places::within(bytes),
             text: Vec::new(),
         }
     }
 
     /// An empty one with the memory of one of `count`.
     pub(super) const fn share(&self, count: usize) -> Self {
-        Self::within(self.limit / if count > 0 { count } else { 1 })
+        Self::within(self.places.limit / if count > 0 { count } else { 1 })
     }
 
     /// The chains of both sides; empty where none was seen.
@@ -115,39 +164,29 @@ impl ReadyCertificates {
         certificate: &Arc<Certificate>,
         judged_at: Timestamp,
     ) -> Result<(), Error> {
-        if self.places.is_empty() {
-            self.places.resize_with(PLACES, || None);
-        }
         // Hashes are spread evenly.
         let [first, second, ..] = certificate.sha256;
         let place = usize::from(u16::from_be_bytes([first, second])) % PLACES;
-        let known = self.places[place].as_ref();
         // Each worker has read the certificate for itself, and any of them may have made the event.
         let is_same = |ready: &&Ready| {
             Arc::ptr_eq(&ready.certificate, certificate) || ready.certificate == *certificate
         };
-        if let Some(ready) = known.filter(is_same) {
+        if let Some(ready) = self.places.get(place).filter(is_same) {
             ready.write(&mut self.text, judged_at)?;
             return Ok(());
         }
         let ready = Ready::new(certificate, judged_at)?;
         self.text.extend_from_slice(&ready.text);
         if ready.text.len() + certificate.der.len() <= LONGEST {
-            self.keep(ready, place);
+            self.places.keep(ready, place);
         }
         Ok(())
     }
+}
 
-    /// Puts a text into its place; while all take more than they may, empties one place after the other.
-    fn keep(&mut self, ready: Ready, place: usize) {
-        self.bytes += ready.bytes();
-        let former = self.places[place].replace(ready);
-        self.bytes -= former.map_or(0, |former| former.bytes());
-        while self.bytes > self.limit {
-            let dropped = self.places[self.next].take();
-            self.bytes -= dropped.map_or(0, |dropped| dropped.bytes());
-            self.next = (self.next + 1) % PLACES;
-        }
+impl Held for Ready {
+    fn bytes(&self) -> usize {
+        self.text.len() + self.certificate.allocated()
     }
 }
 
@@ -168,11 +207,6 @@ impl Ready {
             text,
             days,
         })
-    }
-
-    /// Bytes of memory that it takes, with the certificate, which may have left every other place.
-    fn bytes(&self) -> usize {
-        self.text.len() + self.certificate.allocated()
     }
 
     /// Writes the text with the days at another moment.
@@ -203,15 +237,7 @@ pub(super) struct ReadyLists {
 
 /// Texts of lists of one kind, by the lists themselves: events [share](crate::tls::ListCache) equal ones.
 #[derive(Debug)]
-struct ReadyOf<T> {
-    places: Vec<Option<ReadyList<T>>>,
-    /// Bytes of memory that the lists and their texts take.
-    bytes: usize,
-    /// The most that they may take.
-    limit: usize,
-    /// The place that is emptied next to stay within the limit.
-    next: usize,
-}
+struct ReadyOf<T>(Places<ReadyList<T>, LISTS>);
 
 #[derive(Debug)]
 struct ReadyList<T> {
@@ -248,8 +274,7 @@ impl Default for ReadyLists {
     }
 }
 
-impl<T> ReadyList<T> {
-    /// Bytes of memory that it takes, with the list, which may have left every other place.
+impl<T> Held for ReadyList<T> {
     fn bytes(&self) -> usize {
         size_of_val(&*self.list) + self.text.capacity()
     }
@@ -305,12 +330,7 @@ impl ReadyLists {
 
 impl<T> ReadyOf<T> {
     const fn within(bytes: usize) -> Self {
-        Self {
-            places: Vec::new(),
-            bytes: 0,
-            limit: bytes,
-            next: 0,
-        }
+        Self(Places::within(bytes))
     }
 }
 
@@ -324,33 +344,20 @@ impl<T: CodePoint> ReadyOf<T> {
             writer::write(output, &Codes::of(list))?;
             return Ok(output.len());
         }
-        if self.places.is_empty() {
-            self.places.resize_with(LISTS, || None);
-        }
         let address = Arc::as_ptr(list).cast::<T>().addr();
-        let place = &mut self.places[(address >> 4 ^ address >> 11) % LISTS]; // allocations begin at multiples of 16
-        let known = place
-            .as_ref()
-            .filter(|ready| Arc::ptr_eq(&ready.list, list));
-        if let Some(ready) = known {
+        let place = (address >> 4 ^ address >> 11) % LISTS; // allocations begin at multiples of 16
+        let is_same = |ready: &&ReadyList<T>| Arc::ptr_eq(&ready.list, list);
+        if let Some(ready) = self.0.get(place).filter(is_same) {
             output.extend_from_slice(&ready.text);
             return Ok(output.len());
         }
-        let former = place.take();
-        self.bytes -= former.as_ref().map_or(0, ReadyList::bytes);
+        let former = self.0.take(place);
         let mut text = former.map(|ready| ready.text).unwrap_or_default();
         text.clear();
         writer::write(&mut text, &Codes::of(list))?;
         output.extend_from_slice(&text);
         let list = Arc::clone(list);
-        let ready = ReadyList { list, text };
-        self.bytes += ready.bytes();
-        *place = Some(ready);
-        while self.bytes > self.limit {
-            let emptied = self.places[self.next].take();
-            self.bytes -= emptied.as_ref().map_or(0, ReadyList::bytes);
-            self.next = (self.next + 1) % LISTS;
-        }
+        self.0.keep(ReadyList { list, text }, place);
         Ok(output.len())
     }
 }
@@ -361,6 +368,11 @@ mod tests {
 
     use super::*;
     use crate::sink::test_events;
+
+    /// What all in the places take, added up.
+    fn held<T: Held, const COUNT: usize>(places: &Places<T, COUNT>) -> usize {
+        places.places.iter().flatten().map(T::bytes).sum()
+    }
 
     fn text_of(certificate: &Arc<Certificate>, judged_at: Timestamp) -> Vec<u8> {
         let mut text = Vec::new();
@@ -416,10 +428,9 @@ mod tests {
                     .unwrap();
                 assert_eq!(ready.text, text_of(&chain[0], test_events::START));
             }
-            let held = ready.places.iter().flatten().map(Ready::bytes);
-            assert_eq!(ready.bytes, held.sum::<usize>());
-            assert!(ready.bytes <= limit);
-            fullest = fullest.max(ready.bytes);
+            assert_eq!(ready.places.bytes, held(&ready.places));
+            assert!(ready.places.bytes <= limit);
+            fullest = fullest.max(ready.places.bytes);
         }
         assert!(fullest > limit * 9 / 10, "{fullest}");
     }
@@ -430,7 +441,7 @@ mod tests {
         let mut ready = ReadyLists::within(limit).share(2);
         assert_eq!(ready.limit, limit / 2);
         let ready = &mut ready.cipher_suites;
-        assert_eq!(ready.limit, limit / 2 / KINDS);
+        assert_eq!(ready.0.limit, limit / 2 / KINDS);
         let (mut fullest, mut lists) = (0, Vec::new());
         for number in 0..2_000_u16 {
             let list: Arc<[_]> = (0..number % 600)
@@ -445,12 +456,11 @@ mod tests {
                 assert_eq!(text, expected);
             }
             lists.push(list); // so that each has an address of its own
-            let held = ready.places.iter().flatten().map(ReadyList::bytes);
-            assert_eq!(ready.bytes, held.sum::<usize>());
-            assert!(ready.bytes <= ready.limit);
-            fullest = fullest.max(ready.bytes);
+            assert_eq!(ready.0.bytes, held(&ready.0));
+            assert!(ready.0.bytes <= ready.0.limit);
+            fullest = fullest.max(ready.0.bytes);
         }
-        assert!(fullest > ready.limit / 2, "{fullest}");
+        assert!(fullest > ready.0.limit / 2, "{fullest}");
     }
 
     #[test]
@@ -461,7 +471,7 @@ mod tests {
             let written = ready.write_certificate(&chain[0], test_events::START);
             written.unwrap();
         }
-        let kept: Vec<_> = ready.places.iter().flatten().collect();
+        let kept: Vec<_> = ready.places.places.iter().flatten().collect();
         assert_eq!(kept.len(), 1);
         assert!(Arc::ptr_eq(&kept[0].certificate, &first[0]));
     }
@@ -476,6 +486,6 @@ mod tests {
             .write_certificate(&chain[0], test_events::START)
             .unwrap();
         assert_eq!(ready.text, text_of(&chain[0], test_events::START));
-        assert!(ready.places.iter().all(Option::is_none));
+        assert!(ready.places.places.iter().all(Option::is_none));
     }
 }

@@ -21,7 +21,8 @@ use crate::flow::CommunityId;
 use crate::hex::{self, Hex};
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
+    AlertDescription, AlertLevel, CipherSuite, CodePoint, NamedGroup, ProtocolVersion,
+    SignatureScheme,
 };
 
 /// The schema of a small value, repeated wherever it is used.
@@ -122,7 +123,7 @@ impl<T> JsonSchema for Text<T> {
 /// A value of a TLS registry, as its name, or as a number if it has none.
 pub(crate) struct Named<T>(pub(crate) T);
 
-impl<T: CodePoint + Display> Serialize for Named<T> {
+impl<T: Registered + Display> Serialize for Named<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.registered_name() {
             Some(name) => serializer.serialize_unit_variant("Named", 0, name),
@@ -204,22 +205,15 @@ impl JsonSchema for Milliseconds {
     inline_schema!("Milliseconds", {"type": "number", "minimum": 0});
 }
 
-/// A code point of a TLS registry.
-pub(crate) trait CodePoint: Copy {
-    /// The number on the wire.
-    fn code(self) -> u16;
-
+/// A code point whose registered name is written.
+pub(crate) trait Registered: CodePoint {
     /// The name that is displayed, if there is one.
     fn registered_name(self) -> Option<&'static str>;
 }
 
-macro_rules! code_points {
+macro_rules! registered {
     ($($type:ident)*) => {$(
-        impl CodePoint for $type {
-            fn code(self) -> u16 {
-                self.0.into()
-            }
-
+        impl Registered for $type {
             fn registered_name(self) -> Option<&'static str> {
                 self.name()
             }
@@ -227,7 +221,7 @@ macro_rules! code_points {
     )*};
 }
 
-code_points! { AlertDescription AlertLevel CipherSuite NamedGroup ProtocolVersion SignatureScheme }
+registered! { AlertDescription AlertLevel CipherSuite NamedGroup ProtocolVersion SignatureScheme }
 
 /// Code points by their numbers.
 pub(crate) struct Codes<'a, T> {
