@@ -244,11 +244,11 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         (Some((Side::Client, Close::Rst, _)), _) => Some(ClosedBy::ClientRst),
         (Some((Side::Server, Close::Fin, _)), _) => Some(ClosedBy::ServerFin),
         (Some((Side::Server, Close::Rst, _)), _) => Some(ClosedBy::ServerRst),
-        // The report is that of the moment at which the connection came into use: the capture went on then.
-        (None, End::CaptureEnd) if transcript.is_only_watched() => None,
-        // A close may have been passed over in a stream that could not be followed.
-        (None, End::CaptureEnd) if is_lost => None,
-        (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
+        // Not if the report is that of the moment at which the connection came into use, since the capture went on then; nor if a
+        // close may have been passed over in a stream that could not be followed.
+        (None, End::CaptureEnd) => {
+            (!transcript.is_only_watched() && !is_lost).then_some(ClosedBy::CaptureEnd)
+        }
         (
             None,
             End::Decided | End::Silence | End::Replaced | End::Evicted | End::PacketsDropped,
