@@ -69,7 +69,7 @@ def refused(side, *types):
     return ("failure", set(types), side)
 
 
-#: What the alert alone says of a refusal whose cause needs the certificate.
+#: What the alert alone shows about a refusal whose cause needs the certificate.
 UNREFINED = {frozenset({"hostname_mismatch"}): {"bad_certificate"}}
 
 KINDS = {
