@@ -105,7 +105,13 @@ fn split_to_bytes(capture: Capture, _: &mut Random) -> Vec<u8> {
 }
 
 /// Cuts each segment to segments of `size` bytes; all but the last lose FIN and PSH.
+///
+/// Tiny ones keep PSH, without which zeros in the shortest frame are taken for padding. No host has so small a largest segment (RFC 9293
+/// §3.7.1: 536 by default; Linux takes 48 at the least), and a receiver offers no window for less (§3.8.6.2.2). So each is a write of its
+/// own, and a sender pushes the end of a write (§3.9.1.2).
 fn into_pieces(capture: Capture, size: usize) -> Vec<u8> {
+    const TINY: usize = 6;
+    let kept = if size <= TINY { PSH } else { 0 };
     let mut frames = Vec::new();
     for frame in &capture.frames {
         let Some(segment) = frame.segment else {
@@ -122,7 +128,11 @@ fn into_pieces(capture: Capture, size: usize) -> Vec<u8> {
         for (index, piece) in payload.chunks(size).enumerate() {
             let sequence = frame.sequence(segment).wrapping_add((index * size) as u32);
             let is_last = index + 1 == pieces;
-            let flags = if is_last { flags } else { flags & !(FIN | PSH) };
+            let flags = if is_last {
+                flags
+            } else {
+                flags & !(FIN | PSH) | kept
+            };
             frames.push(frame.with_payload(sequence, flags, piece));
         }
     }
