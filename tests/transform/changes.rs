@@ -190,7 +190,7 @@ fn swapped_sides(capture: Capture, random: &mut Random) -> Vec<u8> {
 /// The longest time, in microseconds, by which packets are captured out of order.
 const MOST_OUT_OF_ORDER: u64 = 200_000;
 
-/// Swaps packets that follow each other; times stay in order.
+/// Swaps packets that follow each other: the first of them is late, since none is captured before it was sent.
 fn swapped(mut capture: Capture, random: &mut Random, same_side: bool) -> Vec<u8> {
     let frames = &mut capture.frames;
     let mut at = 1;
@@ -203,9 +203,8 @@ fn swapped(mut capture: Capture, random: &mut Random, same_side: bool) -> Vec<u8
                 && (first.is_from_client == second.is_from_client) == same_side
         });
         if fits && random.below(3) == 0 {
-            let (first, second) = (frames[at - 1].time, frames[at].time);
             frames.swap(at - 1, at);
-            (frames[at - 1].time, frames[at].time) = (first, second);
+            frames[at].time = frames[at - 1].time;
             at += 1;
         }
         at += 1;
