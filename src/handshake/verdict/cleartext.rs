@@ -432,15 +432,16 @@ pub(super) fn silent_refusal(
 ) -> Option<FailureCause> {
     let had_received = match side {
         Side::Client => transcript.had_received_flight(side, at),
-        Side::Server => transcript.had_received_key_exchange(at),
+        Side::Server => transcript.had_received_client_answer(at),
     };
     if had_received == Some(false) {
         return None;
     }
-    let has_answered = transcript.has_message(HandshakeType::ClientKeyExchange);
+    let certificate = transcript.peer(Side::Client).certificate.as_deref();
+    let has_answered =
+        certificate.is_some() || transcript.has_message(HandshakeType::ClientKeyExchange);
     match side {
         Side::Server if transcript.certificate_request().is_some() && has_answered => {
-            let certificate = transcript.peer(Side::Client).certificate.as_deref();
             let error_type = if certificate.is_none_or(is_empty_list) {
                 ErrorType::MissingClientCert
             } else {
@@ -806,15 +807,16 @@ mod tests {
     #[test]
     fn t3_a_server_that_has_not_received_the_clients_flight_did_not_refuse_it() {
         let sent = || after_client_certificate(CHAIN);
+        let flaw = [finding(Side::Client, ErrorType::CertExpired)];
+        let closed = |script: Script| script.fin(SERVER).verdict_with(End::CaptureEnd, &flaw);
         assert_eq!(
-            sent().before_receiving(1).fin(SERVER).verdict(),
+            closed(sent().before_receiving(2)),
             "failure observed: connection_closed by server"
         );
-        let flaw = [finding(Side::Client, ErrorType::CertExpired)];
-        assert_eq!(
-            sent().fin(SERVER).verdict_with(End::CaptureEnd, &flaw),
-            "failure T3: server_rejected_client by server"
-        );
+        // Haskell's clients send the rest of their flight later, and servers of Mbed TLS do not wait for that.
+        let refused = "failure T3: server_rejected_client by server";
+        assert_eq!(closed(sent().before_receiving(1)), refused);
+        assert_eq!(closed(sent()), refused);
     }
 
     #[test]
