@@ -14,10 +14,11 @@ use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::explain;
 use crate::handshake::facts;
+use crate::handshake::offer;
 use crate::handshake::transcript::{
     AlertContent, AlertSeen, Renegotiations, Transcript, is_empty_list,
 };
-use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
+use crate::tls::{AlertDescription, AlertLevel, HandshakeType, ProtocolVersion};
 use crate::transport::tcp::Arrival;
 
 use super::conclusion::{CleartextRule, Conclusion};
@@ -353,7 +354,16 @@ fn from_close(
     findings: &[Finding],
 ) -> Conclusion {
     let Some(refusal) = silent_refusal(transcript, side, at) else {
-        return Conclusion::failed(cause::closed(transcript, side, close));
+        let mut failure = cause::closed(transcript, side, close);
+        if let Some((selected, offered)) =
+            version_not_offered(transcript).filter(|_| side == Side::Client)
+        {
+            failure.message.push_str(&format!(
+                "; the server had selected {selected}, and the client offers {}",
+                offer::versions(offered)
+            ));
+        }
+        return Conclusion::failed(failure);
     };
     let is_flawed = || explain::reason(findings, side.peer()).is_some();
     let has_reason = match side {
@@ -449,12 +459,25 @@ pub(super) fn silent_refusal(
             };
             Some(cause::inferred_refusal(side, error_type))
         }
-        Side::Client if transcript.has_message(HandshakeType::ServerHelloDone) && !has_answered => {
+        Side::Client
+            if transcript.has_message(HandshakeType::ServerHelloDone)
+                && !has_answered
+                && version_not_offered(transcript).is_none() =>
+        {
             let error_type = ErrorType::ClientRejectedServer;
             Some(cause::inferred_refusal(side, error_type))
         }
         _ => None,
     }
+}
+
+/// The version that the server selected, and those that the client offers, if it is none of these: then the client has a reason to
+/// leave that comes before any certificate.
+fn version_not_offered(transcript: &Transcript) -> Option<(ProtocolVersion, &[ProtocolVersion])> {
+    let hello = transcript.client_hello().filter(|hello| hello.is_whole())?;
+    let offered = hello.supported_versions.as_deref()?;
+    let selected = transcript.server_hello()?.version();
+    (!offered.contains(&selected)).then_some((selected, offered))
 }
 
 #[cfg(test)]
@@ -802,6 +825,31 @@ mod tests {
             verdict(answered),
             "failure T3: client_rejected_server by client"
         );
+    }
+
+    /// A client of @reclaimprotocol/tls met a server that answers offers of TLS 1.3 with TLS 1.1.
+    #[test]
+    fn t3_a_client_that_did_not_offer_the_version_has_another_reason_to_leave() {
+        let flaw = [finding(Side::Server, ErrorType::CertExpired)];
+        let left = |offered: &[ProtocolVersion]| {
+            let hello = connection()
+                .client_hello(|hello| hello.supported_versions = Some(offered.to_vec()))
+                .server_hello_12();
+            let flight = hello
+                .message(SERVER, HandshakeType::Certificate, CHAIN)
+                .message(SERVER, HandshakeType::ServerHelloDone, &[]);
+            let failure = flight.fin(CLIENT).conclude(End::CaptureEnd, &flaw).failure;
+            let failure = failure.unwrap();
+            (failure.error_type, failure.message)
+        };
+        let (error_type, message) = left(&[ProtocolVersion::TLSv1_3]);
+        assert_eq!(error_type, ErrorType::ConnectionClosed);
+        assert_eq!(
+            message,
+            "client closed the connection after the server's flight; the server had selected TLS 1.2, and the client offers TLS 1.3"
+        );
+        let both = [ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2];
+        assert_eq!(left(&both).0, ErrorType::ClientRejectedServer);
     }
 
     #[test]
