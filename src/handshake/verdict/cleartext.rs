@@ -266,13 +266,10 @@ pub(super) fn may_answer_missing(transcript: &Transcript, alert: &AlertSeen) -> 
     // Java clients send handshake_failure when the server closes (8 of 8 in the labs).
     let may_answer_close =
         |description| side == Side::Client && description == AlertDescription::HandshakeFailure;
-    // GnuTLS sends internal_error when its socket reports a closed port.
-    let may_answer_icmp = |description| {
-        let is_of_client = side == Side::Client && transcript.is_dtls();
-        is_of_client && !peer.is_in_view && description == AlertDescription::InternalError
-    };
+    // GnuTLS sends it when its socket reports a closed port, and Haskell's servers when the client closes.
+    let is_internal = |description| description == AlertDescription::InternalError;
     let is_reaction = |description| {
-        is_about_form(description) || may_answer_close(description) || may_answer_icmp(description)
+        is_about_form(description) || may_answer_close(description) || is_internal(description)
     };
     is_missing && alert.description().is_some_and(is_reaction)
 }
@@ -696,6 +693,17 @@ mod tests {
             .alert(CLIENT, AlertDescription::CertificateExpired)
             .alert(SERVER, AlertDescription::InternalError);
         assert_eq!(alerts.verdict(), "failure observed: cert_expired by client");
+    }
+
+    #[test]
+    fn an_internal_error_may_answer_a_close_that_the_capture_lacks() {
+        let alert = AlertDescription::InternalError;
+        let alone = one_sided().in_view(SERVER).server_hello_12();
+        assert_eq!(alone.alert(SERVER, alert).verdict(), "unknown observed");
+        assert_eq!(
+            after_server_flight().alert(SERVER, alert).verdict(),
+            "failure observed: internal_error by server"
+        );
     }
 
     #[test]
