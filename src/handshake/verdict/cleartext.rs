@@ -187,6 +187,8 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
 /// Plain text from the server before the hello counts, unless the client had
 /// sent plain text, too: then they may have agreed to begin TLS (STARTTLS).
 ///
+/// Bytes behind a gap may be anything of the server's, and are no answer to the hello.
+///
 /// If the capture begins amid something that the client sent before its hello, both may speak a protocol that has the messages of
 /// TLS in packets of its own, as OpenVPN does.
 fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
@@ -196,8 +198,9 @@ fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     }
     let has_banner =
         server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
-    let is_plain = transcript.server_hello().is_none() && (server.is_not_tls || has_banner);
-    is_plain.then_some(has_banner && !server.is_not_tls)
+    let is_answer = server.is_not_tls && server.gap_bytes == 0;
+    let is_plain = transcript.server_hello().is_none() && (is_answer || has_banner);
+    is_plain.then_some(has_banner && !is_answer)
 }
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, a hello that can be read, or who closed first.
@@ -520,6 +523,8 @@ mod tests {
             "failure observed: not_tls by server"
         );
         assert_eq!(hello().not_tls(CLIENT).verdict(), "unknown observed");
+        let behind_gap = hello().gap(SERVER).not_tls(SERVER);
+        assert_eq!(behind_gap.verdict(), "unknown observed");
         assert_eq!(tls12().not_tls(SERVER).verdict(), "unknown observed");
     }
 
