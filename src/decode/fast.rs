@@ -20,8 +20,6 @@ const VLAN_TAG: usize = 4;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
-/// The most that the shortest frame has room for behind the headers of Ethernet and IP: more cannot be [padding](tcp::is_padding).
-const MOST_IN_SHORTEST_FRAME: usize = tcp::SHORTEST_FRAME - ETHERNET_HEADER - IPV4_HEADER;
 
 /// A TCP segment of the usual kind: all that its headers say, in one cache line. It is made once, and handed on to the worker that has
 /// its flow.
@@ -94,6 +92,8 @@ pub(crate) struct UsualPacket<'p, A> {
 
 /// An address as a number. With arrays, the compiler moves each byte on its own.
 pub(crate) trait Address: Copy {
+    const IS_IPV4: bool;
+
     fn bytes(self) -> AddressBytes;
 
     /// The key of a packet's flow, and whether the packet goes from the lower to the higher endpoint.
@@ -101,6 +101,8 @@ pub(crate) trait Address: Copy {
 }
 
 impl Address for u32 {
+    const IS_IPV4: bool = true;
+
     #[inline(always)]
     fn bytes(self) -> AddressBytes {
         mapped(self.to_be_bytes()).to_be_bytes()
@@ -113,6 +115,8 @@ impl Address for u32 {
 }
 
 impl Address for u128 {
+    const IS_IPV4: bool = false;
+
     #[inline(always)]
     fn bytes(self) -> AddressBytes {
         self.to_be_bytes()
@@ -248,10 +252,10 @@ impl<A: Address> UsualPacket<'_, A> {
         };
         let mut captured = self.captured - header_length;
         let mut wire_length = self.on_wire - header_length;
-        if self.on_wire <= MOST_IN_SHORTEST_FRAME && captured == wire_length {
+        if A::IS_IPV4 && self.on_wire <= tcp::FILLS_SHORTEST_FRAME && captured == wire_length {
             let start = self.start + header_length;
             let seeming = self.frame.get(start..start + captured).unwrap_or_default();
-            if tcp::is_padding(start + wire_length, header[tcp::FLAGS], seeming) {
+            if tcp::is_padding(self.on_wire, header[tcp::FLAGS], seeming) {
                 (captured, wire_length) = (0, 0);
             }
         }

@@ -316,12 +316,19 @@ mod tests {
             let tcp = if psh { tcp.psh() } else { tcp };
             let mut frame = Vec::new();
             tcp.write(&mut frame, bytes).unwrap();
-            let header = header(1, &frame);
-            let (ports, mut layers) = (TunnelPorts::default(), Layers::default());
-            let wire_length = frame.len() as u32;
-            let general = decode_any(LinkType(1), &frame, wire_length, &ports, &mut layers);
-            assert_eq!(general, Ok(Decoded::Tcp(header)));
-            header.payload.wire_length
+            // A capture point may tag the frame later.
+            let mut tagged = frame.clone();
+            tagged.splice(12..12, [0x81, 0, 0, 7]);
+            let lengths = [frame, tagged].map(|frame| {
+                let header = header(1, &frame);
+                let (ports, mut layers) = (TunnelPorts::default(), Layers::default());
+                let wire_length = frame.len() as u32;
+                let general = decode_any(LinkType(1), &frame, wire_length, &ports, &mut layers);
+                assert_eq!(general, Ok(Decoded::Tcp(header)));
+                header.payload.wire_length
+            });
+            assert_eq!(lengths[0], lengths[1]);
+            lengths[0]
         };
         assert_eq!(with_flags(&[0; 6], false), 0); // a frame of 60 bytes
         assert_eq!(with_flags(&[0; 2], false), 0); // of 56, behind a VLAN tag that was taken out

@@ -192,23 +192,25 @@ pub(super) const FIXED_HEADER: usize = 20;
 /// Where its flags stand.
 pub(super) const FLAGS: usize = 13;
 
-/// The shortest frame that Ethernet carries, without its checksum (IEEE 802.3 §3.2.8), and the same after a VLAN tag was taken out.
-pub(super) const SHORTEST_FRAME: usize = 60;
-const SHORTEST_WITHOUT_TAG: usize = SHORTEST_FRAME - 4;
+/// The segment, with its header, that fills the shortest frame that Ethernet carries behind an IPv4 header: such a frame has 60 bytes
+/// without its checksum (IEEE 802.3 §3.2.8).
+pub(super) const FILLS_SHORTEST_FRAME: usize = 60 - 14 - 20;
+/// The same of a frame with a VLAN tag.
+const FILLS_SHORTEST_TAGGED: usize = FILLS_SHORTEST_FRAME - 4;
 
-/// Whether what seems to be payload is the padding of a short frame: some devices set the length of the IP packet to that of
+/// Whether what seems to be payload is the padding of a short frame: some devices set the length of the IPv4 packet to that of
 /// the frame.
 ///
-/// The packet ends where the shortest frame does, and has up to six bytes of zero. A sender pushes the end of what its program writes
-/// (RFC 9293 §3.9.1.2), so a segment without PSH is one of several into which a write was cut, and not so short. `end` is where the
-/// packet ends in the frame, and `payload` begins behind the TCP header.
+/// The segment ends where the shortest frame does, and has up to six bytes of zero. A sender pushes the end of what its program writes
+/// (RFC 9293 §3.9.1.2), so a segment without PSH is one of several into which a write was cut, and not so short. `length` is that of
+/// the segment with its header, behind which `payload` begins. Where the frame really ends is not asked: it may have been tagged or
+/// tunnelled since.
 #[inline]
-pub(super) fn is_padding(end: usize, flags: u8, payload: &[u8]) -> bool {
+pub(super) fn is_padding(length: usize, flags: u8, payload: &[u8]) -> bool {
     const PSH_URG: u8 = 0x28;
-    const MOST: usize = 6;
-    let is_shortest = end == SHORTEST_FRAME || end == SHORTEST_WITHOUT_TAG;
-    (1..=MOST).contains(&payload.len())
-        && is_shortest
+    let fills_frame = length == FILLS_SHORTEST_FRAME || length == FILLS_SHORTEST_TAGGED;
+    fills_frame
+        && !payload.is_empty()
         && flags & PSH_URG == 0
         && payload.iter().all(|byte| *byte == 0)
 }
@@ -219,15 +221,15 @@ pub(super) fn decode(
     cursor: &mut Cursor<'_>,
 ) -> Result<TcpHeader, DecodeError> {
     let bytes = cursor.bytes();
+    let length = cursor.wire_length();
     if let Ok(tcp) = TcpSlice::from_slice(bytes) {
         cursor.skip(tcp.header_slice().len());
         let header = header(addresses, hop_limit, &tcp, cursor.range());
         let mut payload = header.payload;
-        let end = payload.start as usize + payload.wire_length as usize;
-        let is_whole = payload.captured >= payload.wire_length;
+        let may_be_padded = addresses.is_ipv4() && payload.captured >= payload.wire_length;
         let flags = bytes.get(FLAGS).copied().unwrap_or_default();
         let seeming = cursor.bytes().get(..payload.wire_length as usize);
-        if is_whole && seeming.is_some_and(|seeming| is_padding(end, flags, seeming)) {
+        if may_be_padded && seeming.is_some_and(|seeming| is_padding(length, flags, seeming)) {
             (payload.captured, payload.wire_length) = (0, 0);
         }
         return Ok(TcpHeader {

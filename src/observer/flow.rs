@@ -722,7 +722,9 @@ impl Flow {
 
     /// Whether a segment was sent after something that has not been delivered yet, and that matters.
     fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        if !self.tcp.must_wait(direction, segment) || segment.is_bare() {
+        let waits = |waiting: &Waiting| waiting.segments.any(|way, _| way == direction);
+        let is_behind = segment.flags.rst && self.waiting.as_deref().is_some_and(waits);
+        if !is_behind && !self.tcp.must_wait(direction, segment) || segment.is_bare() {
             return false;
         }
         match &self.stage {

@@ -22,8 +22,12 @@ impl Detection {
     pub const SSLV2_DECISIVE: usize = 11;
 }
 
+/// The header of a record: type, version, length.
+const RECORD_HEADER: usize = 5;
+/// The header of a handshake message: type, length.
+const MESSAGE_HEADER: usize = 4;
 /// Bytes that are needed to decide: a record header and the type of the first message.
-const DECISIVE: usize = 6;
+const DECISIVE: usize = RECORD_HEADER + 1;
 
 /// Detects what a direction begins with.
 #[must_use]
@@ -111,19 +115,45 @@ pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
         ],
     ) = bytes.first_chunk::<11>()
     else {
-        return false;
+        return is_hello_in_tiny_records(bytes);
     };
     let record = usize::from(*high) << 8 | usize::from(*low);
+    if record <= MESSAGE_HEADER {
+        return is_hello_in_tiny_records(bytes);
+    }
     let message = usize::from(*middle) << 8 | usize::from(*end);
     let is_hello = matches!(
         HandshakeType(*handshake_type),
         HandshakeType::ClientHello | HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
     );
-    *content_type == ContentType::Handshake.0
-        && is_hello
-        && record > 4
-        && message >= 34
-        && record <= 1 << 14
+    *content_type == ContentType::Handshake.0 && is_hello && message >= 34 && record <= 1 << 14
+}
+
+/// The same where the first record is too short for the message's header and its version, as programs write that hide hellos from
+/// filters: then the header of another record of handshake messages follows, which says as much.
+#[cold]
+fn is_hello_in_tiny_records(bytes: &[u8]) -> bool {
+    bytes.len() >= HELLO_AMID_STREAM && may_be_hello_in_tiny_records(bytes)
+}
+
+/// Whether as many of the first bytes as are there fit such a hello.
+fn may_be_hello_in_tiny_records(bytes: &[u8]) -> bool {
+    let known = &bytes[..bytes.len().min(HELLO_AMID_STREAM)];
+    let (header, rest) = known.split_at(known.len().min(RECORD_HEADER));
+    let [content_type, major, minor, 0, length] = *header else {
+        return false;
+    };
+    let is_record = content_type == ContentType::Handshake.0 && major == 3 && minor <= 4;
+    let length = usize::from(length);
+    let (message, next) = rest.split_at(rest.len().min(length));
+    let begins_hello = message
+        .iter()
+        .zip([HandshakeType::ClientHello.0, 0])
+        .all(|(byte, expected)| *byte == expected);
+    is_record
+        && (1..=MESSAGE_HEADER).contains(&length)
+        && begins_hello
+        && next.iter().zip(header).all(|(byte, first)| byte == first)
 }
 
 /// Whether `bytes` are one record with one whole ClientHello, and nothing behind it.
@@ -144,14 +174,15 @@ pub const HELLO_AMID_STREAM: usize = 11;
 #[must_use]
 pub fn may_be_hello_amid_stream(bytes: &[u8]) -> bool {
     let fits = |index: usize, rule: fn(u8) -> bool| bytes.get(index).is_none_or(|byte| rule(*byte));
-    (1..HELLO_AMID_STREAM).contains(&bytes.len())
-        && fits(0, |content_type| content_type == ContentType::Handshake.0)
+    let may_be_usual = fits(0, |content_type| content_type == ContentType::Handshake.0)
         && fits(1, |major| major == 3)
         && fits(2, |minor| minor <= 4)
         && fits(3, |high| high <= 0x40)
         && fits(5, |message_type| matches!(message_type, 1 | 2 | 6))
         && fits(6, |high| high == 0)
-        && fits(9, |version| matches!(version, 3 | 0x7f))
+        && fits(9, |version| matches!(version, 3 | 0x7f));
+    (1..HELLO_AMID_STREAM).contains(&bytes.len())
+        && (may_be_usual || may_be_hello_in_tiny_records(bytes))
 }
 
 #[cfg(test)]
@@ -186,6 +217,27 @@ mod tests {
         }
         for bytes in [&b""[..], b"G", &[22, 3, 9], &[22, 3, 1, 0, 100, 11], HELLO] {
             assert!(!may_be_hello_amid_stream(bytes), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_hello_amid_a_stream_may_be_cut_into_tiny_records() {
+        let message = &HELLO[5..];
+        for length in 1..=4 {
+            let records = message.chunks(length);
+            let records =
+                records.flat_map(|part| [&[22, 3, 1, 0, length as u8][..], part].concat());
+            let bytes: Vec<_> = records.take(11).collect();
+            assert!(is_hello_amid_stream(&bytes), "{bytes:?}");
+            for known in 1..bytes.len() {
+                assert!(may_be_hello_amid_stream(&bytes[..known]), "{known}");
+                assert!(!is_hello_amid_stream(&bytes[..known]), "{known}");
+            }
+            for at in (0..bytes.len()).filter(|at| ![7, 8].contains(at)) {
+                let mut other = bytes.clone();
+                other[at] ^= 0x80;
+                assert!(!is_hello_amid_stream(&other), "{other:?}");
+            }
         }
     }
 

@@ -269,6 +269,32 @@ fn a_fin_that_was_acknowledged_and_not_captured_closes_the_connection() {
     assert_eq!(event.capture.client_gap_bytes, 0);
 }
 
+/// A socket that is closed answers what comes later by resets, which acknowledge nothing.
+#[test]
+fn a_reset_waits_for_the_fin_before_it() {
+    let mut peers = Peers::new(50_000);
+    let opening = opening(&mut peers).into_iter();
+    let mut packets: Vec<_> = opening.map(|(_, packet)| (0, packet)).collect();
+    let refusal = peers.says(SERVER, &tls::alert(2, 49));
+    let [sequence, _] = peers.positions();
+    let closed = peers.closes(CLIENT);
+    let reset = peers.forged(
+        CLIENT,
+        &Forgery {
+            sequence,
+            acknowledgment: None,
+            flags: Flags {
+                rst: true,
+                ..Flags::default()
+            },
+            bytes: &[],
+        },
+    );
+    packets.extend([(1, closed), (1, reset), (5, refusal)]);
+    let event = capture(packets);
+    assert_eq!(error(&event), Some((ErrorType::AccessDenied, Some(SERVER))));
+}
+
 #[test]
 fn two_fins_that_were_not_captured_do_not_say_which_was_first() {
     for first in [CLIENT, SERVER] {

@@ -105,7 +105,13 @@ fn split_to_bytes(capture: Capture, _: &mut Random) -> Vec<u8> {
 }
 
 /// Cuts each segment to segments of `size` bytes; all but the last lose FIN and PSH.
+///
+/// Tiny ones keep PSH, without which zeros in the shortest frame are taken for padding. No host has so small a largest segment (RFC 9293
+/// §3.7.1: 536 by default; Linux takes 48 at the least), and a receiver offers no window for less (§3.8.6.2.2). So each is a write of its
+/// own, and a sender pushes the end of a write (§3.9.1.2).
 fn into_pieces(capture: Capture, size: usize) -> Vec<u8> {
+    const TINY: usize = 6;
+    let kept = if size <= TINY { PSH } else { 0 };
     let mut frames = Vec::new();
     for frame in &capture.frames {
         let Some(segment) = frame.segment else {
@@ -122,7 +128,11 @@ fn into_pieces(capture: Capture, size: usize) -> Vec<u8> {
         for (index, piece) in payload.chunks(size).enumerate() {
             let sequence = frame.sequence(segment).wrapping_add((index * size) as u32);
             let is_last = index + 1 == pieces;
-            let flags = if is_last { flags } else { flags & !(FIN | PSH) };
+            let flags = if is_last {
+                flags
+            } else {
+                flags & !(FIN | PSH) | kept
+            };
             frames.push(frame.with_payload(sequence, flags, piece));
         }
     }
@@ -180,7 +190,7 @@ fn swapped_sides(capture: Capture, random: &mut Random) -> Vec<u8> {
 /// The longest time, in microseconds, by which packets are captured out of order.
 const MOST_OUT_OF_ORDER: u64 = 200_000;
 
-/// Swaps packets that follow each other; times stay in order.
+/// Swaps packets that follow each other: the first of them is late, since none is captured before it was sent.
 fn swapped(mut capture: Capture, random: &mut Random, same_side: bool) -> Vec<u8> {
     let frames = &mut capture.frames;
     let mut at = 1;
@@ -193,9 +203,8 @@ fn swapped(mut capture: Capture, random: &mut Random, same_side: bool) -> Vec<u8
                 && (first.is_from_client == second.is_from_client) == same_side
         });
         if fits && random.below(3) == 0 {
-            let (first, second) = (frames[at - 1].time, frames[at].time);
             frames.swap(at - 1, at);
-            (frames[at - 1].time, frames[at].time) = (first, second);
+            frames[at].time = frames[at - 1].time;
             at += 1;
         }
         at += 1;

@@ -344,8 +344,8 @@ fn is_same(right: &Handshake, event: &Handshake, harm: Harm) -> bool {
 }
 
 /// Whether a failure has the same side and says less about the same cause, because what makes the class more precise is
-/// not in view: the certificates that explain an alert, the hello without which keys open nothing, or the dialogue before a hello that
-/// plain text answers.
+/// not in view: the certificates that explain an alert, the hello without which keys open nothing, the dialogue before a hello that
+/// plain text answers, or the FIN before a reset.
 fn says_less(right: &Handshake, event: &Handshake) -> bool {
     let (Some(expected), Some(error)) = (&right.error, &event.error) else {
         return false;
@@ -357,9 +357,12 @@ fn says_less(right: &Handshake, event: &Handshake) -> bool {
     let alert = event.alerts.iter().find(is_seen);
     let class = alert.and_then(|alert| alert.description);
     let is_class = class.is_some_and(|class| error.error_type.as_str() == class_of(class));
+    // Of a side that refuses a certificate which is not in view, the event says that it refused one, or only that it closed.
     let without_code = [
         ErrorType::ClientRejectedServer,
         ErrorType::ServerRejectedClient,
+        ErrorType::ConnectionClosed,
+        ErrorType::ConnectionReset,
     ];
     let is_of_hellos =
         OF_HELLOS.contains(&expected.error_type) && error.error_type == ErrorType::HandshakeFailure;
@@ -367,9 +370,12 @@ fn says_less(right: &Handshake, event: &Handshake) -> bool {
         || right.client_certificates.is_some() && event.client_certificates.is_none()
         || right.server_certificates.is_some() && event.server_certificates.is_none();
     let is_inferred = was_opened && (without_code.contains(&error.error_type) || is_of_hellos);
-    let lacks_dialogue =
-        (expected.error_type, error.error_type) == (ErrorType::StartTlsRefused, ErrorType::NotTls);
-    expected.side == error.side && (is_class || is_inferred || lacks_dialogue)
+    let classes = (expected.error_type, error.error_type);
+    let lacks_dialogue = classes == (ErrorType::StartTlsRefused, ErrorType::NotTls);
+    // A host that has closed answers what still comes by a reset. Where its FIN is lost, that is all that the capture shows of its close,
+    // and `closed_by` reports only what was seen.
+    let lacks_fin = classes == (ErrorType::ConnectionClosed, ErrorType::ConnectionReset);
+    expected.side == error.side && (is_class || is_inferred || lacks_dialogue || lacks_fin)
 }
 
 /// What a side may refuse in a hello: a refusal of unknown cause says less.

@@ -95,9 +95,12 @@ pub(super) struct Transcript {
     eap: Option<Box<EapSeen>>,
     keyed_records: u32,
     until: Option<Timestamp>,
-    /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
+    /// Where the ServerHello ended in its stream, as in [`Arrival::end`].
     server_hello_end: Option<NonZeroU32>,
-    key_exchange_end: Option<NonZeroU32>,
+    /// The same of the first that the client answered in the clear: its Certificate, or ClientKeyExchange.
+    client_answer_end: Option<NonZeroU32>,
+    /// When the last data before the first close was sent.
+    data_before_close: Option<Timestamp>,
     /// From the observer to the client and back, as the opening of the connection shows it, in microseconds; 0 if it does not.
     client_round_trip: u32,
     /// Whether a ServerHello came that could not be read.
@@ -196,7 +199,8 @@ impl Transcript {
             keyed_records: 0,
             until: None,
             server_hello_end: None,
-            key_exchange_end: None,
+            client_answer_end: None,
+            data_before_close: None,
             client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
@@ -599,10 +603,17 @@ impl Transcript {
         action.had_received(self.server_hello_end?.get())
     }
 
-    /// Whether the server had received the ClientKeyExchange when it did what `action` stands for; `None` if that is not
-    /// known.
-    pub(super) fn had_received_key_exchange(&self, action: Arrival) -> Option<bool> {
-        action.had_received(self.key_exchange_end?.get())
+    /// Up to TLS 1.2: whether the server had received the client's Certificate, or without one its ClientKeyExchange, when it did
+    /// what `action` stands for; `None` if that is not known.
+    pub(super) fn had_received_client_answer(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.client_answer_end?.get())
+    }
+
+    /// When the last data was sent that had come before the first close, as far as it is known.
+    ///
+    /// What a side sends later may cross the close, and says nothing about how long it had been silent until then.
+    pub(super) const fn data_before_close(&self) -> Option<Timestamp> {
+        self.data_before_close
     }
 
     /// Up to TLS 1.2: whether `side` had received its peer's Finished when it did what `action` stands for; `None` if that

@@ -371,6 +371,9 @@ impl Transcript {
                 room.reserve_exact(body.len());
                 room.extend_from_slice(body);
                 self.peers[sender].certificate = Some(room);
+                if self.client == Some(sender) {
+                    self.note_client_answer(start);
+                }
             }
             (HandshakeType::ServerKeyExchange, Some(body)) => {
                 self.key_exchange_group = read_key_exchange_group(body);
@@ -379,10 +382,7 @@ impl Transcript {
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into());
             }
-            (HandshakeType::ClientKeyExchange, _) => {
-                self.key_exchange_end =
-                    self.key_exchange_end.or_else(|| NonZeroU32::new(start.end));
-            }
+            (HandshakeType::ClientKeyExchange, _) => self.note_client_answer(start),
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
         }
@@ -393,6 +393,11 @@ impl Transcript {
             self.note(sender, letter(message.handshake_type));
         }
         self.note_news(sender);
+    }
+
+    fn note_client_answer(&mut self, start: Arrival) {
+        let end = NonZeroU32::new(start.end);
+        self.client_answer_end = self.client_answer_end.or(end);
     }
 
     fn take_partial_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
@@ -468,6 +473,10 @@ impl Transcript {
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
         self.note_ignored_reset(sender, at);
         let is_first = !self.has_closed(sender);
+        let sent = Direction::BOTH.map(|direction| self.delivery[direction].last_data);
+        let is_before = |sent: &Timestamp| *sent <= at.time;
+        let before = sent.into_iter().flatten().filter(is_before).max();
+        self.data_before_close = self.data_before_close.or(before);
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
         if is_first {
@@ -790,6 +799,7 @@ impl Transcript {
             return;
         }
         peer.closing = PeerClose::Open;
+        self.data_before_close = None;
         let side = self.side(sender.flip());
         self.observations
             .retain(|seen| seen.side != side || seen.what != Observed::Rst);

@@ -14,10 +14,11 @@ use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::explain;
 use crate::handshake::facts;
+use crate::handshake::offer;
 use crate::handshake::transcript::{
     AlertContent, AlertSeen, Renegotiations, Transcript, is_empty_list,
 };
-use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
+use crate::tls::{AlertDescription, AlertLevel, HandshakeType, ProtocolVersion};
 use crate::transport::tcp::Arrival;
 
 use super::conclusion::{CleartextRule, Conclusion};
@@ -186,6 +187,8 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
 /// Plain text from the server before the hello counts, unless the client had
 /// sent plain text, too: then they may have agreed to begin TLS (STARTTLS).
 ///
+/// Bytes behind a gap may be anything of the server's, and are no answer to the hello.
+///
 /// If the capture begins amid something that the client sent before its hello, both may speak a protocol that has the messages of
 /// TLS in packets of its own, as OpenVPN does.
 fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
@@ -195,8 +198,9 @@ fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     }
     let has_banner =
         server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
-    let is_plain = transcript.server_hello().is_none() && (server.is_not_tls || has_banner);
-    is_plain.then_some(has_banner && !server.is_not_tls)
+    let is_answer = server.is_not_tls && server.gap_bytes == 0;
+    let is_plain = transcript.server_hello().is_none() && (is_answer || has_banner);
+    is_plain.then_some(has_banner && !is_answer)
 }
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, a hello that can be read, or who closed first.
@@ -265,13 +269,10 @@ pub(super) fn may_answer_missing(transcript: &Transcript, alert: &AlertSeen) -> 
     // Java clients send handshake_failure when the server closes (8 of 8 in the labs).
     let may_answer_close =
         |description| side == Side::Client && description == AlertDescription::HandshakeFailure;
-    // GnuTLS sends internal_error when its socket reports a closed port.
-    let may_answer_icmp = |description| {
-        let is_of_client = side == Side::Client && transcript.is_dtls();
-        is_of_client && !peer.is_in_view && description == AlertDescription::InternalError
-    };
+    // GnuTLS sends it when its socket reports a closed port, and Haskell's servers when the client closes.
+    let is_internal = |description| description == AlertDescription::InternalError;
     let is_reaction = |description| {
-        is_about_form(description) || may_answer_close(description) || may_answer_icmp(description)
+        is_about_form(description) || may_answer_close(description) || is_internal(description)
     };
     is_missing && alert.description().is_some_and(is_reaction)
 }
@@ -353,7 +354,16 @@ fn from_close(
     findings: &[Finding],
 ) -> Conclusion {
     let Some(refusal) = silent_refusal(transcript, side, at) else {
-        return Conclusion::failed(cause::closed(transcript, side, close));
+        let mut failure = cause::closed(transcript, side, close);
+        if let Some((selected, offered)) =
+            version_not_offered(transcript).filter(|_| side == Side::Client)
+        {
+            failure.message.push_str(&format!(
+                "; the server had selected {selected}, and the client offers {}",
+                offer::versions(offered)
+            ));
+        }
+        return Conclusion::failed(failure);
     };
     let is_flawed = || explain::reason(findings, side.peer()).is_some();
     let has_reason = match side {
@@ -432,15 +442,16 @@ pub(super) fn silent_refusal(
 ) -> Option<FailureCause> {
     let had_received = match side {
         Side::Client => transcript.had_received_flight(side, at),
-        Side::Server => transcript.had_received_key_exchange(at),
+        Side::Server => transcript.had_received_client_answer(at),
     };
     if had_received == Some(false) {
         return None;
     }
-    let has_answered = transcript.has_message(HandshakeType::ClientKeyExchange);
+    let certificate = transcript.peer(Side::Client).certificate.as_deref();
+    let has_answered =
+        certificate.is_some() || transcript.has_message(HandshakeType::ClientKeyExchange);
     match side {
         Side::Server if transcript.certificate_request().is_some() && has_answered => {
-            let certificate = transcript.peer(Side::Client).certificate.as_deref();
             let error_type = if certificate.is_none_or(is_empty_list) {
                 ErrorType::MissingClientCert
             } else {
@@ -448,12 +459,25 @@ pub(super) fn silent_refusal(
             };
             Some(cause::inferred_refusal(side, error_type))
         }
-        Side::Client if transcript.has_message(HandshakeType::ServerHelloDone) && !has_answered => {
+        Side::Client
+            if transcript.has_message(HandshakeType::ServerHelloDone)
+                && !has_answered
+                && version_not_offered(transcript).is_none() =>
+        {
             let error_type = ErrorType::ClientRejectedServer;
             Some(cause::inferred_refusal(side, error_type))
         }
         _ => None,
     }
+}
+
+/// The version that the server selected, and those that the client offers, if it is none of these: then the client has a reason to
+/// leave that comes before any certificate.
+fn version_not_offered(transcript: &Transcript) -> Option<(ProtocolVersion, &[ProtocolVersion])> {
+    let hello = transcript.client_hello().filter(|hello| hello.is_whole())?;
+    let offered = hello.supported_versions.as_deref()?;
+    let selected = transcript.server_hello()?.version();
+    (!offered.contains(&selected)).then_some((selected, offered))
 }
 
 #[cfg(test)]
@@ -499,6 +523,8 @@ mod tests {
             "failure observed: not_tls by server"
         );
         assert_eq!(hello().not_tls(CLIENT).verdict(), "unknown observed");
+        let behind_gap = hello().gap(SERVER).not_tls(SERVER);
+        assert_eq!(behind_gap.verdict(), "unknown observed");
         assert_eq!(tls12().not_tls(SERVER).verdict(), "unknown observed");
     }
 
@@ -675,6 +701,17 @@ mod tests {
     }
 
     #[test]
+    fn an_internal_error_may_answer_a_close_that_the_capture_lacks() {
+        let alert = AlertDescription::InternalError;
+        let alone = one_sided().in_view(SERVER).server_hello_12();
+        assert_eq!(alone.alert(SERVER, alert).verdict(), "unknown observed");
+        assert_eq!(
+            after_server_flight().alert(SERVER, alert).verdict(),
+            "failure observed: internal_error by server"
+        );
+    }
+
+    #[test]
     fn an_alert_to_a_peer_that_has_closed_only_answers_the_close() {
         let closed = after_server_flight().fin(CLIENT);
         assert_eq!(
@@ -803,18 +840,44 @@ mod tests {
         );
     }
 
+    /// A client of @reclaimprotocol/tls met a server that answers offers of TLS 1.3 with TLS 1.1.
+    #[test]
+    fn t3_a_client_that_did_not_offer_the_version_has_another_reason_to_leave() {
+        let flaw = [finding(Side::Server, ErrorType::CertExpired)];
+        let left = |offered: &[ProtocolVersion]| {
+            let hello = connection()
+                .client_hello(|hello| hello.supported_versions = Some(offered.to_vec()))
+                .server_hello_12();
+            let flight = hello
+                .message(SERVER, HandshakeType::Certificate, CHAIN)
+                .message(SERVER, HandshakeType::ServerHelloDone, &[]);
+            let failure = flight.fin(CLIENT).conclude(End::CaptureEnd, &flaw).failure;
+            let failure = failure.unwrap();
+            (failure.error_type, failure.message)
+        };
+        let (error_type, message) = left(&[ProtocolVersion::TLSv1_3]);
+        assert_eq!(error_type, ErrorType::ConnectionClosed);
+        assert_eq!(
+            message,
+            "client closed the connection after the server's flight; the server had selected TLS 1.2, and the client offers TLS 1.3"
+        );
+        let both = [ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2];
+        assert_eq!(left(&both).0, ErrorType::ClientRejectedServer);
+    }
+
     #[test]
     fn t3_a_server_that_has_not_received_the_clients_flight_did_not_refuse_it() {
         let sent = || after_client_certificate(CHAIN);
+        let flaw = [finding(Side::Client, ErrorType::CertExpired)];
+        let closed = |script: Script| script.fin(SERVER).verdict_with(End::CaptureEnd, &flaw);
         assert_eq!(
-            sent().before_receiving(1).fin(SERVER).verdict(),
+            closed(sent().before_receiving(2)),
             "failure observed: connection_closed by server"
         );
-        let flaw = [finding(Side::Client, ErrorType::CertExpired)];
-        assert_eq!(
-            sent().fin(SERVER).verdict_with(End::CaptureEnd, &flaw),
-            "failure T3: server_rejected_client by server"
-        );
+        // Haskell's clients send the rest of their flight later, and servers of Mbed TLS do not wait for that.
+        let refused = "failure T3: server_rejected_client by server";
+        assert_eq!(closed(sent().before_receiving(1)), refused);
+        assert_eq!(closed(sent()), refused);
     }
 
     #[test]

@@ -245,8 +245,9 @@ fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool
 /// Time from the last data that were new.
 pub(super) fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
     let sent = Side::BOTH.map(|side| transcript.delivery(side).last_data);
+    let sent = sent.into_iter().chain([transcript.data_before_close()]);
     let until = until?;
-    let last = sent.into_iter().flatten().filter(|sent| *sent <= until);
+    let last = sent.flatten().filter(|sent| *sent <= until);
     until.checked_since(last.max()?)
 }
 
@@ -379,6 +380,32 @@ mod tests {
         let tired = server_flight_12().wait(20_000).rst(SERVER);
         assert_eq!(
             tired.verdict(),
+            "failure observed: handshake_timeout by client"
+        );
+    }
+
+    #[test]
+    fn a_side_whose_data_a_close_crossed_had_not_been_silent() {
+        let answered = || {
+            tls12()
+                .message(SERVER, HandshakeType::CertificateRequest, &[0])
+                .message(SERVER, HandshakeType::ServerHelloDone, &[])
+                .wait(20_000)
+                .message(CLIENT, HandshakeType::Certificate, &[0, 0, 0])
+                .fin(SERVER)
+        };
+        let crossed = || {
+            let script = answered().before_receiving(1);
+            script.message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+        };
+        let refused = "failure T3: missing_client_cert by server";
+        assert_eq!(crossed().verdict(), refused);
+        assert_eq!(crossed().rst(SERVER).verdict(), refused);
+        let late = server_flight_12().wait(20_000).fin(SERVER);
+        let late = late.before_receiving(1);
+        let late = late.message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(
+            late.verdict(),
             "failure observed: handshake_timeout by client"
         );
     }

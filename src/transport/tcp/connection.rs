@@ -926,7 +926,10 @@ impl TcpConnection {
             peer_half.assembler.acknowledge(segment.acknowledgment);
             peer_state.note_answer();
         }
+        // What was acknowledged before the state was kept: when is not known, so that nothing is late for it.
+        let acknowledged = own_state.acknowledged;
         half.settle(own_state);
+        own_state.note_overtaken(acknowledged, time);
         let acknowledged = peer_state.acknowledged;
         peer_half.settle(peer_state);
         peer_state.note_overtaken(acknowledged, time);
@@ -987,7 +990,9 @@ impl TcpConnection {
         let [half, peer_half] = self.halves.pair_mut(direction);
         peer_half.assembler.acknowledge(segment.acknowledgment);
         peer_state.note_answer();
+        let acknowledged = own_state.acknowledged;
         half.settle(own_state);
+        own_state.note_overtaken(acknowledged, time);
         peer_half.settle(peer_state);
         peer_state.is_window_closed = segment.window == 0;
         let start = half.assembler.delivered();
@@ -1090,6 +1095,8 @@ impl Default for TcpConnection {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -1286,6 +1293,20 @@ mod tests {
         }
         assert_eq!(delivered[0], Gap(CLIENT, 10));
         assert_eq!(delivered[1], Bytes(CLIENT, b"later".to_vec(), Some(0)));
+    }
+
+    /// As with a ServerHello's host that was seen to acknowledge the ClientHello before that was captured.
+    #[test]
+    fn what_was_acknowledged_before_the_state_was_kept_does_not_make_a_direction_late() {
+        let mut fixture = Fixture::opened();
+        fixture.take(SERVER, segment(501, 106, b""));
+        let mut states = PerDirection::<DeliveryState>::default();
+        let hello = segment(101, 501, b"hello");
+        let time = Timestamp::from_nanoseconds(1_700_000_000_000_000_000);
+        let connection = &mut fixture.connection;
+        connection.note_delivery(CLIENT, &hello, time, &mut states);
+        assert_eq!(states[CLIENT].acknowledged, Some(5));
+        assert_eq!(states[CLIENT].lateness(), Duration::ZERO);
     }
 
     #[test]

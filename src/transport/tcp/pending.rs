@@ -113,15 +113,25 @@ impl PendingSegments {
         segments.any(|pending| is_such(pending.direction, &pending.segment()))
     }
 
-    /// Takes the first segment that need not wait any more.
+    /// Takes the first segment that need not wait any more. A reset waits for what its sender sent before: a reset that answers
+    /// something acknowledges nothing itself.
     pub fn take_ready(
         &mut self,
         budget: &mut Budget,
         is_ready: impl Fn(Direction, &Segment<'_>) -> bool,
     ) -> Option<PendingSegment> {
         let is_ready = |pending: &PendingSegment| is_ready(pending.direction, &pending.segment());
-        let index = self.segments.iter().position(is_ready)?;
+        let mut segments = self.segments.iter().enumerate();
+        let (index, _) = segments.find(|(index, pending)| {
+            is_ready(pending) && !(pending.flags.rst && self.is_behind(*index, pending.direction))
+        })?;
         Some(self.remove(index, budget))
+    }
+
+    /// Whether a segment of this direction waits in front of the one with this index.
+    fn is_behind(&self, index: usize, direction: Direction) -> bool {
+        let mut before = self.segments[..index].iter();
+        before.any(|pending| pending.direction == direction)
     }
 
     /// Takes the segment that has waited longest, if it has waited too long by `now`.

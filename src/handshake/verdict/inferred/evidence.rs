@@ -574,6 +574,18 @@ impl<'t> ShapeEvidence<'t> {
         is_record && next.is_some_and(|seen| seen.side == SERVER && seen.what == Observed::Rst)
     }
 
+    /// Whether the server's close reset the connection although the client had sent something after its Finished: a host does so if
+    /// the program has not read what came (RFC 1122 §4.2.2.13). A server that accepted the client waits for that, and reads it.
+    pub(super) fn server_left_data_unread(&self) -> bool {
+        let after = self.after();
+        let mut closes = after.iter().enumerate();
+        let close = closes.find(|(_, seen)| seen.side == SERVER && seen.is_close());
+        let Some((at, _)) = close.filter(|(_, close)| close.what == Observed::Rst) else {
+            return false;
+        };
+        after[..at].iter().any(|seen| seen.is_record_of(CLIENT))
+    }
+
     /// Whether the server's first sign after the client's Finished came later than refusals come, and as soon as the server had
     /// a message that the client had sent late, too.
     pub(super) fn server_acts_on_late_data(&self) -> bool {

@@ -214,9 +214,10 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.server_stays_open(),
         &["server sent a record of an alert's length, stayed until the client left, and answered its goodbye"]),
 
-    // A refusal would have come by then, unless the server checks revocation slowly: the client had no reason to wait for it.
+    // A refusal would have come by then, unless the server checks revocation slowly: the client had no reason to wait for it. A server
+    // that still checks has not read what the client sent meanwhile.
     rule("P8s", Ended, 0.98, Success,
-        |e| e.has_certificate() && e.client_left_first() && e.client_left_late(),
+        |e| e.has_certificate() && e.client_left_first() && e.client_left_late() && !e.server_left_data_unread(),
         &["client sent a Certificate message, and left long after", "server had sent nothing until then"]),
 
     // The client leaves first, and the server's one short record is its close_notify in answer, or its refusal, which crossed
@@ -240,7 +241,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // A server that is silent for longer than a refusal takes, and acts as soon as it has a message, has read it: programs of
     // one-way protocols, which close when they have what they want. What it refuses, it refuses on the Finished. Few cases.
     rule("P5d", Ended, FEW, Success,
-        |e| e.has_certificate() && e.server_acts_on_late_data(),
+        |e| e.has_certificate() && e.server_acts_on_late_data() && !e.server_left_data_unread(),
         &["client sent a Certificate message", "server was silent after it, and acted as soon as it had a later message"]),
 
     // A client of OpenSSL cannot say goodbye once it has read a fatal alert: then SSL_shutdown fails. So what it answers with a
@@ -975,6 +976,17 @@ mod tests {
         // What was unread may be the client's data.
         let unread = sent().client_records(&[100]).server_records(&[19]);
         assert_eq!(decides(&unread.rst(SERVER)), Some("P1n"));
+    }
+
+    /// GnuTLS's client left while servers of Haskell's tls looked at its certificate for 0.3 to 1.2 s, and then refused it.
+    #[test]
+    fn a_server_that_leaves_messages_unread_has_not_waited_for_them() {
+        let sent = || with_certificate().wait(300).client_records(&[100]);
+        let refused = sent().step_back(1).server_records(&[19]).rst(SERVER);
+        assert_eq!(decides(&refused), Some("P4"));
+        let left = || sent().client_records(&[19]).server_records(&[19]);
+        assert_eq!(decides(&left().rst(SERVER)), Some("P2a"));
+        assert_eq!(decides(&left().fin(SERVER)), Some("P8s"));
     }
 
     #[test]
