@@ -193,7 +193,10 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
 /// TLS in packets of its own, as OpenVPN does.
 fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     let server = transcript.peer(Side::Server);
-    if transcript.peer(Side::Client).was_amid_other {
+    // A server that has sent an alert speaks TLS, and may then say the same in plain text (ProFTPD: "421 TLS handshake failed").
+    let is_of_server = |alert: &AlertSeen| transcript.side(alert.sender) == Side::Server;
+    let mut alerts = transcript.alerts().iter();
+    if transcript.peer(Side::Client).was_amid_other || alerts.any(is_of_server) {
         return None;
     }
     let has_banner =
@@ -528,6 +531,16 @@ mod tests {
         );
         assert_eq!(hello().not_tls(CLIENT).verdict(), "unknown observed");
         assert_eq!(tls12().not_tls(SERVER).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn plain_text_behind_an_alert_does_not_hide_it() {
+        let refused = connection().client_hello(|_| {});
+        let refused = refused.alert(SERVER, AlertDescription::ProtocolVersion);
+        assert_eq!(
+            refused.not_tls(SERVER).fin(SERVER).verdict(),
+            "failure observed: protocol_mismatch by server"
+        );
     }
 
     #[test]
