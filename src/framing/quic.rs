@@ -182,6 +182,15 @@ impl KnownIds {
         }
     }
 
+    /// Who has sent a datagram that has the addresses of one from `seen`, by its ids: test networks exist that give both directions the same
+    /// addresses. An id that one side has chosen for itself is that of packets to it.
+    pub(crate) fn sender(&self, seen: Direction, payload: &[u8]) -> Direction {
+        match !self.own(seen, payload) && self.own(seen.flip(), payload) {
+            true => seen.flip(),
+            false => seen,
+        }
+    }
+
     /// Whether a long header may be one of this connection: its ids are those that both sides have chosen, as far as they are known.
     ///
     /// Neither side changes them during the handshake (RFC 9000 §7.2), and who does not see the packets does not know them.

@@ -772,6 +772,8 @@ impl DatagramTable {
             return;
         };
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
+        let ids = open.tracker.connection_ids();
+        let direction = ids.map_or(direction, |ids| ids.sender(direction, packet.payload));
         open.take(direction, packet, at);
         let (wrong, refused) = open.tracker.take_guesses();
         self.guesses.wrong += wrong;
