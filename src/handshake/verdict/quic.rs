@@ -655,10 +655,9 @@ const APPLICATION_ERROR: u64 = 0x0c;
 /// Whether two CONNECTION_CLOSE frames cannot both be genuine: a side repeats its own as it is, and answers that of its peer with one that
 /// names no other error, if at all (RFC 9000 §10.2).
 fn contradicts(first: &CloseSeen, other: &CloseSeen) -> bool {
-    let is_other_code = first.close != other.close;
     match first.side == other.side {
-        true => is_other_code && first.level == other.level,
-        false => is_other_code && is_error(other),
+        true => first.close != other.close && first.level == other.level,
+        false => is_error(other),
     }
 }
 
