@@ -322,6 +322,42 @@ fn a_login_on_a_wire_whose_frames_are_captured_twice_is_one() {
     }
 }
 
+/// A mirror may be slow by seconds. Only the latest request of an authenticator may be its own repetition.
+#[test]
+fn a_frame_of_a_login_that_is_captured_again_seconds_later_begins_no_other_one() {
+    let to_group = frames_of("fixtures/captures/eap/eapol-tls12-accept/capture.pcap");
+    let to_device = frames_of("fixtures/captures/eap/eap-tls12-accept/capture.pcap");
+    for frames in [to_group, on_wires(&to_device, false)] {
+        let at = |index: usize, milliseconds: i64| {
+            Timestamp::from_nanoseconds((index as i64 * 1_000 + milliseconds) * 1_000_000)
+        };
+        let observed = |copy: Option<(usize, usize)>| {
+            let mut observer = Observer::new(Config::default());
+            for (index, (_, bytes)) in frames.iter().enumerate() {
+                observer.handle_ethernet(at(index, 0), bytes);
+                if let Some((copied, after)) = copy
+                    && after == index
+                {
+                    observer.handle_ethernet(at(index, 1), &frames[copied].1);
+                }
+            }
+            observer.finish();
+            outcomes(std::iter::from_fn(move || observer.poll_event()))
+        };
+        let expected = observed(None);
+        assert_eq!(expected.len(), 1);
+        // A device that begins again says so with the same bytes each time.
+        let is_start = |(_, bytes): &&Frame| bytes[15] == 1;
+        let starts = frames.iter().take_while(is_start).count();
+        for copied in starts..frames.len() {
+            for after in copied + 1..frames.len() {
+                let found = observed(Some((copied, after)));
+                assert_eq!(found, expected, "frame {copied} after {after}");
+            }
+        }
+    }
+}
+
 /// Both sides send to a group, so that no frame has the addresses of both: only the identifiers of EAP tell who answers whom.
 #[test]
 fn a_login_to_a_group_address_stays_one_event_where_frames_are_missing() {

@@ -456,6 +456,41 @@ fn set_payload(packet: &mut Packet, payload: &[u8]) {
     packet.wire_length = packet.bytes.len() as u32;
 }
 
+/// A traffic generator may have both directions on one pair of addresses: the ids of a packet say whom it goes to.
+#[test]
+fn ids_tell_directions_with_the_same_addresses_apart() {
+    let mut decided = 0;
+    for name in [
+        "quic",
+        "quic-client-refuses",
+        "quic-server-refuses",
+        "quic-quinn",
+    ] {
+        let capture = with_client_port(name, 50_000);
+        let mut same = capture.clone();
+        let addresses = same.packets[0].bytes[26..38].to_vec();
+        // A short datagram marks the end of the fixture's capture.
+        let is_quic = |packet: &&mut Packet| packet.bytes.len() > 42 + 20;
+        for packet in same.packets.iter_mut().filter(is_quic) {
+            packet.bytes[26..38].copy_from_slice(&addresses);
+        }
+        let verdicts = |capture: &Pcap| -> Vec<_> {
+            let verdict = |event: &Value| (event["outcome"].clone(), event["error"].clone());
+            handshakes(capture).iter().map(verdict).collect()
+        };
+        let expected = verdicts(&capture);
+        let has_ids = |packet: &Packet| {
+            let ids = ids(&packet.bytes[42..]);
+            ids.is_some_and(|ids| ids[1..].iter().all(|id| !id.is_empty()))
+        };
+        if has_ids(&capture.packets[0]) {
+            decided += expected.len();
+            assert_eq!(verdicts(&same), expected, "{name}");
+        }
+    }
+    assert!(decided >= 2, "{decided}");
+}
+
 /// Anybody who sees the client's first packet can answer it with a list of versions.
 #[test]
 fn a_list_of_versions_that_the_client_ignores_changes_nothing() {

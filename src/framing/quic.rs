@@ -92,6 +92,8 @@ pub(crate) enum Level {
 pub(crate) struct DatagramShape {
     /// Bytes of its content.
     pub(crate) length: u16,
+    /// Whether an Initial packet in it carries a part of a message.
+    pub(crate) has_initial_crypto: bool,
     /// Packets of each kind.
     pub(crate) initials: u8,
     pub(crate) early: u8,
@@ -177,6 +179,15 @@ impl KnownIds {
                 is_addressed || !source.is_empty() && self.0[sender.flip()].contains(&source)
             }
             None => false,
+        }
+    }
+
+    /// Who has sent a datagram that has the addresses of one from `seen`, by its ids: test networks exist that give both directions the same
+    /// addresses. An id that one side has chosen for itself is that of packets to it.
+    pub(crate) fn sender(&self, seen: Direction, payload: &[u8]) -> Direction {
+        match !self.own(seen, payload) && self.own(seen.flip(), payload) {
+            true => seen.flip(),
+            false => seen,
         }
     }
 
@@ -635,7 +646,8 @@ impl Connection {
                     shape.initials += 1;
                     // The copy of one from before a Retry would be taken for what the client sends after it.
                     if !shape.is_repeated {
-                        self.take_initial(sender, &packet, at, guesses, recipient);
+                        let has_crypto = self.take_initial(sender, &packet, at, guesses, recipient);
+                        shape.has_initial_crypto |= has_crypto;
                     }
                 }
                 Packet::Long(packet) => self.take_long(sender, &packet, at, &mut shape, recipient),
@@ -805,6 +817,7 @@ impl Connection {
         }
     }
 
+    /// Returns whether it carries a part of a message.
     fn take_initial(
         &mut self,
         sender: Direction,
@@ -812,13 +825,13 @@ impl Connection {
         at: Arrival,
         guesses: &mut Guesses,
         recipient: &mut impl Recipient,
-    ) {
+    ) -> bool {
         let Some(opened) = self.open_initial(sender, packet, guesses) else {
             if sender == self.client && !self.is_readable {
                 let version = packet.version;
                 self.tell(sender, QuicSeen::Initial { version, at }, recipient);
             }
-            return;
+            return false;
         };
         self.prove(recipient);
         // A client that goes on with the version that was refused did not believe it (RFC 9000 §6.2).
@@ -843,7 +856,7 @@ impl Connection {
         self.is_readable = true;
         self.note_id(sender, packet.source);
         self.streams[sender][0].largest.note(opened.number);
-        self.take_frames(sender, Level::Initial, &opened.content, at, recipient);
+        self.take_frames(sender, Level::Initial, &opened.content, at, recipient)
     }
 
     /// Opens an Initial packet with the keys that it may have; derives them if there is reason to.
@@ -1131,6 +1144,7 @@ impl Connection {
 
 /// What opened packets carry.
 impl Connection {
+    /// Returns whether a part of a message is among them.
     fn take_frames(
         &mut self,
         sender: Direction,
@@ -1138,10 +1152,12 @@ impl Connection {
         content: &[u8],
         at: Arrival,
         recipient: &mut impl Recipient,
-    ) {
+    ) -> bool {
+        let mut has_crypto = false;
         for frame in Frames::new(self.version, content) {
             match frame {
                 Frame::Crypto { offset, data } => {
+                    has_crypto = true;
                     let stream = &mut self.streams[sender][level as usize];
                     stream.push(sender, level, (offset, data), at, recipient);
                 }
@@ -1161,6 +1177,7 @@ impl Connection {
                 _ => {}
             }
         }
+        has_crypto
     }
 }
 

@@ -18,6 +18,7 @@ use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress, may_end_change_progress};
 use super::transcript::{EapEnd, Transcript, Unanswered};
+use super::verdict::quic;
 
 /// The handshake on one connection.
 ///
@@ -358,10 +359,13 @@ impl Tracker {
     }
 
     /// Whether what is still waited for will come soon or not at all: segments on the way when the connection was
-    /// reset, or secrets.
+    /// reset, secrets, or packets of a side in whose name somebody else may have closed.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.transcript.has_reset() || self.standing.is_decided()
+        let quic = self.transcript.quic();
+        self.transcript.has_reset()
+            || self.standing.is_decided()
+            || quic.is_some_and(|quic| quic::is_closing(&self.transcript, quic))
     }
 
     /// What the side that did not begin has sent.

@@ -9,7 +9,7 @@
 //! corpora of some 900 have such pairs, none has NAT.)
 //!
 //! A login over EAP that a proxy forwards is seen on two hops. It is one handshake: the proxy passes the packets of EAP on and
-//! decides nothing. So there, the randoms are enough.
+//! decides nothing. So there, the randoms are enough, and one of them if the capture lacks the other hello of one hop.
 //!
 //! Copies of the same five-tuple never get here: they are retransmissions. NAT changes an address or the server's port, so
 //! connections that differ in the client's port alone are two.
@@ -48,6 +48,8 @@ pub(super) struct Copies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
     ClientRandom(u64),
+    /// Of logins over EAP alone.
+    ServerRandom(u64),
     FirstBytes([u32; 2]),
 }
 
@@ -77,13 +79,7 @@ impl Seen {
 impl Copies {
     /// Whether a handshake was reported before, of another view of its connection.
     pub(super) fn is_copy(&mut self, event: &Handshake, identity: &Identity) -> bool {
-        // Test programs and broken clients send constant bytes.
-        let random = identity
-            .client_random
-            .filter(|random| random.iter().any(|byte| *byte != random[0]));
-        let Some(random) = random else {
-            return false;
-        };
+        let client_random = identity.client_random.filter(is_random);
         let seen = Seen {
             ends: [event.client, event.server],
             time: event.time,
@@ -95,6 +91,16 @@ impl Copies {
             marks: identity.marks,
         };
         let is_login = event.eap.is_some();
+        let server_random = identity.server_random.filter(is_random);
+        if is_login
+            && let Some(random) = server_random
+            && self.is_known(Key::ServerRandom(digest(random)), seen, |_| true)
+        {
+            return true;
+        }
+        let Some(random) = client_random else {
+            return false;
+        };
         self.is_known(Key::ClientRandom(digest(random)), seen, |before| {
             let is_same_answer = match (before.server_random, seen.server_random) {
                 (Some(before), Some(now)) => before == now,
@@ -172,6 +178,11 @@ impl Copies {
             hasher.hash_one(seen[*at as usize].0)
         });
     }
+}
+
+/// Whether a random may be one: test programs and broken clients send constant bytes.
+fn is_random(random: &[u8; 32]) -> bool {
+    random.iter().any(|byte| *byte != random[0])
 }
 
 /// Eight of the bytes of a random. Its last ones, as the first may be a time (RFC 5246 §7.4.1.2) and the last eight a sign of an
@@ -253,6 +264,40 @@ mod tests {
             2,
             &identity(1, Some(2), 6)
         ));
+    }
+
+    #[test]
+    fn a_login_on_two_hops_of_which_the_capture_lacks_different_hellos_is_one() {
+        let login = |path| Handshake {
+            eap: Some(Box::default()),
+            ..event(path, i64::from(path))
+        };
+        let whole = identity(1, Some(2), 5);
+        let client_only = identity(1, None, 5);
+        let server_only = Identity {
+            client_random: None,
+            ..whole
+        };
+        for (first, second) in [
+            (&whole, &server_only),
+            (&server_only, &whole),
+            (&whole, &client_only),
+            (&client_only, &whole),
+        ] {
+            let mut copies = Copies::default();
+            assert!(!is_copy(&mut copies, &login(1), 1, first));
+            assert!(is_copy(&mut copies, &login(2), 2, second));
+        }
+        // A server that answers two clients has a random for each, and a relay of TLS two connections.
+        let mut copies = Copies::default();
+        assert!(!is_copy(&mut copies, &login(1), 1, &server_only));
+        assert!(!is_copy(
+            &mut copies,
+            &login(2),
+            2,
+            &identity(1, Some(3), 5)
+        ));
+        assert!(!is_copy(&mut copies, &event(3, 0), 3, &server_only));
     }
 
     #[test]

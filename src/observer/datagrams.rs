@@ -616,12 +616,17 @@ const SMALL_MAP: usize = 1 << 10;
 /// How long a conversation is followed without a packet in which no handshake is open.
 const DONE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long a handshake is followed that a side seems to have closed, over QUIC: had somebody else sent the CONNECTION_CLOSE, the side would
+/// go on, or repeat what it had sent within its first probe, after a second (RFC 9002 §6.2.2).
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(3);
+
 impl DatagramTable {
     /// A table that may take `share` bytes of memory, and more while there is room ([`DatagramTable::note_room`]). A handshake
     /// without progress is reported after `handshake_timeout`.
     pub(super) fn new(share: usize, handshake_timeout: Duration) -> Self {
         let mut limits = [handshake_timeout; LIFETIMES];
         limits[Lifetime::Established as usize] = DONE_TIMEOUT;
+        limits[Lifetime::Closing as usize] = CLOSING_TIMEOUT.min(handshake_timeout);
         let most = share * MOST_SHARES / FlowTable::<Datagrams>::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(most, limits),
@@ -686,7 +691,9 @@ impl DatagramTable {
             (key, goes_up) = home;
             known = self.flows.find(&key);
         }
-        if let Some(index) = known.filter(|index| self.flows.is_expired(*index, at.time)) {
+        if let Some(index) = known.filter(|index| self.flows.is_expired(*index, at.time))
+            && !self.report_closing(index, at.time, conclusion, output)
+        {
             self.remove(index, End::Silence, at.time, conclusion, output);
             known = None;
         }
@@ -765,6 +772,8 @@ impl DatagramTable {
             return;
         };
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
+        let ids = open.tracker.connection_ids();
+        let direction = ids.map_or(direction, |ids| ids.sender(direction, packet.payload));
         open.take(direction, packet, at);
         let (wrong, refused) = open.tracker.take_guesses();
         self.guesses.wrong += wrong;
@@ -1084,10 +1093,34 @@ impl DatagramTable {
         let open = self.flows.get(index).and_then(|flow| flow.open.as_ref());
         match open.map(|open| open.tracker.answer()) {
             None => Lifetime::Established,
+            Some(_) if self.is_closing(index) => Lifetime::Closing,
             Some(Answer::Bytes) => Lifetime::Handshake,
             Some(Answer::Packets) => Lifetime::Unanswered,
             Some(Answer::None) => Lifetime::HalfOpen,
         }
+    }
+
+    /// Whether a side seems to have closed the handshake at hand.
+    fn is_closing(&self, index: FlowIndex) -> bool {
+        let open = self.flows.get(index).and_then(|flow| flow.open.as_ref());
+        open.is_some_and(|open| open.tracker.is_closing())
+    }
+
+    /// Reports a handshake that a side has closed and that nothing contradicts since; false if it is none. Its flow stays, so that
+    /// what still comes begins no other one.
+    fn report_closing(
+        &mut self,
+        index: FlowIndex,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let is_closing = self.is_closing(index);
+        if is_closing {
+            self.conclude(index, End::Silence, now, conclusion, output);
+            self.flows.touch(index, self.lifetime(index), now);
+        }
+        is_closing
     }
 
     /// Gives up what is cheapest to lose while there is no room for all: a handshake is reported as it stands, those with least of an
@@ -1123,6 +1156,9 @@ impl DatagramTable {
         output: &mut ShardOutput<'_>,
     ) {
         while let Some(index) = self.flows.expired(now) {
+            if self.report_closing(index, now, conclusion, output) {
+                continue;
+            }
             let open = self.flows.get(index).and_then(|flow| flow.open.as_ref());
             // Without an open handshake, the conversation was only remembered to recognise what still came.
             let is_silent = open.is_some_and(|open| !open.tracker.is_settled());

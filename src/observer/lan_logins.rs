@@ -146,7 +146,9 @@ impl LanLogins {
     ) {
         let EapolFrame { source, kind, .. } = packet.frame;
         let now = packet.record.timestamp;
-        if self.is_copy(&packet.frame, now) {
+        let seen_before = self.note_frame(&packet.frame, now);
+        let since = seen_before.and_then(|before| now.checked_since(before));
+        if since.is_some_and(|since| since < COPY) {
             return;
         }
         let eap = match kind {
@@ -166,6 +168,9 @@ impl LanLogins {
             return;
         };
         let digest = self.hasher.hash_one((source, packet.frame.body));
+        if self.is_late_copy(packet, &eap, seen_before.is_some(), digest) {
+            return;
+        }
         let Some(key) = self.find(packet, &eap, digest, conclusion, output) else {
             return;
         };
@@ -232,8 +237,8 @@ impl LanLogins {
         }
     }
 
-    /// Whether the same frame came a moment ago. What an authenticator sends to a group is the same for several devices.
-    fn is_copy(&mut self, frame: &EapolFrame<'_>, now: Timestamp) -> bool {
+    /// When the same frame came before, if it is known. What an authenticator sends to a group is the same for several devices.
+    fn note_frame(&mut self, frame: &EapolFrame<'_>, now: Timestamp) -> Option<Timestamp> {
         let EapolFrame {
             source,
             destination,
@@ -243,12 +248,40 @@ impl LanLogins {
         let is_start = kind == EapolKind::Start;
         let is_from_device = is_start || matches!(body, [RESPONSE, ..]);
         if is_group(destination) && !is_from_device {
-            return false;
+            return None;
         }
         let digest = self.hasher.hash_one((source, destination, is_start, body));
-        let before = self.seen.insert(digest, now);
-        let since = before.and_then(|before| now.checked_since(before));
-        since.is_some_and(|since| since < COPY)
+        self.seen.insert(digest, now)
+    }
+
+    /// Whether a packet was seen before, and the login between the same ends has gone on since or is over: authenticators count up, and repeat
+    /// the latest request alone. So it is a copy, however late it was captured, and no device logs in again.
+    fn is_late_copy(
+        &self,
+        packet: &EapolPacket<'_>,
+        eap: &EapPacket<'_>,
+        is_known: bool,
+        digest: u64,
+    ) -> bool {
+        let EapolFrame {
+            source,
+            destination,
+            ..
+        } = packet.frame;
+        let keys = match eap.code {
+            EapCode::Response => [LanKey::Station(source), LanKey::Authenticator(destination)],
+            _ => [LanKey::Station(destination), LanKey::Authenticator(source)],
+        };
+        let mut logins = keys.iter().filter_map(|key| self.logins.get(key));
+        logins.any(|known| {
+            let was_seen = is_known || known.recent.iter().any(|(before, _)| *before == digest);
+            // With its identity, a device logs in again.
+            let is_late = match known.is_live() {
+                true => known.login.exchange.is_behind(eap.identifier),
+                false => eap.method != EapMethod::IDENTITY,
+            };
+            was_seen && is_late
+        })
     }
 
     /// The login of a packet, begun if need be.

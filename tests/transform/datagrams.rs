@@ -13,7 +13,7 @@ use crate::support::random::Random;
 use crate::support::scratch;
 
 use super::changes::Harm;
-use super::{Trial, Verdict};
+use super::{Trial, Verdict, initials};
 
 /// A change to a capture.
 struct Change {
@@ -169,6 +169,16 @@ const CHANGES: &[Change] = &[
         harm: Harm::None,
         apply: |capture, random| forge(capture, random, false, handshake_packet),
     },
+    Change {
+        name: "forged-alert-of-client",
+        harm: Harm::Evidence,
+        apply: |capture, random| forge_ends(capture, random, true),
+    },
+    Change {
+        name: "forged-alert-of-server",
+        harm: Harm::Evidence,
+        apply: |capture, random| forge_ends(capture, random, false),
+    },
 ];
 
 /// An address and a port.
@@ -209,6 +219,12 @@ impl Packet {
             (destination, udp.destination_port()),
         ];
         Some((ends, payload))
+    }
+
+    /// The payload of UDP.
+    fn payload(&self) -> Option<&[u8]> {
+        let (_, payload) = self.udp()?;
+        self.bytes.get(payload..)
     }
 
     /// The ends of its flow, in any order.
@@ -393,6 +409,74 @@ fn forge(
     }
     capture.packets.extend(forged);
     sort(capture);
+}
+
+/// Somebody who sees the packets ends each handshake in the name of one side, which goes on: with a fatal alert over DTLS, and with a
+/// CONNECTION_CLOSE in an Initial packet over QUIC.
+fn forge_ends(capture: &mut Pcap, random: &mut Random, is_of_client: bool) {
+    let mut flows = BTreeMap::<_, Vec<&Packet>>::new();
+    for packet in &capture.packets {
+        if let Some(flow) = packet.flow() {
+            flows.entry(flow).or_default().push(packet);
+        }
+    }
+    let mut forged = Vec::new();
+    for packets in flows.into_values() {
+        let is_of_side = |packet: &Packet| goes_up(packet) == is_of_client;
+        let last = packets.iter().rposition(|packet| is_of_side(packet));
+        let Some(last) = last.filter(|last| *last > 0) else {
+            continue;
+        };
+        let before = random.below(last);
+        let Some((ends, _)) = packets[last].udp() else {
+            continue;
+        };
+        let seen: Vec<_> = packets[..=before]
+            .iter()
+            .filter_map(|packet| Some((is_of_side(packet), packet.payload()?)))
+            .collect();
+        let Some(payload) = end(&seen, is_of_client, random) else {
+            continue;
+        };
+        let bytes = datagram(&ends, &payload);
+        let packet = Packet {
+            time: packets[before].time,
+            wire_length: bytes.len() as u32,
+            bytes,
+        };
+        forged.push(packet.later(1));
+    }
+    capture.packets.extend(forged);
+    sort(capture);
+}
+
+/// What ends a handshake in the name of a side, after these datagrams: each with whether it is that side's.
+fn end(seen: &[(bool, &[u8])], is_of_client: bool, random: &mut Random) -> Option<Vec<u8>> {
+    let (is_first_of_side, first) = *seen.first()?;
+    if is_first_of_side != is_of_client {
+        return None; // the capture begins with the server
+    }
+    if let [22, 0xfe, ..] = first {
+        let of_side = seen.iter().filter(|(is_own, _)| *is_own);
+        let number = of_side.count() as u8 + random.below(3) as u8;
+        let description = random.pick(&[40, 48, 80]);
+        let header = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, number, 0, 2];
+        return Some([&header[..], &[2, description]].concat());
+    }
+    let [original, client] = initials::ids(first)?;
+    let of_server = seen.iter().filter(|(is_own, _)| *is_own != is_of_client);
+    let server = of_server
+        .rev()
+        .find_map(|(_, packet)| initials::ids(packet));
+    let server = server.map_or(original, |[_, server]| server);
+    let to = if is_of_client {
+        [server, client]
+    } else {
+        [client, server]
+    };
+    let code = random.pick(&[0x02, 0x128, 0x130]);
+    let number = random.below(6) as u8;
+    Some(initials::close(original, to, is_of_client, (number, code)))
 }
 
 fn datagram([source, destination]: &[End; 2], payload: &[u8]) -> Vec<u8> {

@@ -9,6 +9,7 @@
 mod changes;
 mod datagrams;
 mod forged;
+mod initials;
 mod packets;
 mod tunnels;
 

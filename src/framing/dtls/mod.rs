@@ -265,6 +265,15 @@ impl DtlsRecords {
                 self.handle_fragments(sender, record, arrival, recipient)
             }
             (ContentType::Alert, [level, description]) => {
+                let has_number_of_alert = own
+                    .last_alert
+                    .is_some_and(|(number, _)| number == record.sequence);
+                // Servers may give the number of a HelloVerifyRequest again: they keep no state behind it (RFC 6347 §4.2.1).
+                let hellos = recipient.hellos();
+                let keeps_state = hellos.client == Some(sender) || hellos.server_hello.is_some();
+                if record.is_copy && !has_number_of_alert && keeps_state {
+                    return; // receivers discard it (RFC 6347 §4.1.2.6)
+                }
                 let last = own.last_alert.replace((record.sequence, *description));
                 if last != own.last_alert {
                     let seen = Seen::Alert {
@@ -832,6 +841,26 @@ mod tests {
         assert_eq!(peers.copies(CLIENT), 1);
         let peers = peers.send(CLIENT, &alert).send(CLIENT, &alert);
         assert_eq!(peers.items(), [SUITE, "client: alert 40"]);
+    }
+
+    #[test]
+    fn an_alert_with_the_number_of_another_record_is_ignored() {
+        let alert = |number, description| record(21, 0, number, &[], &[2, description]);
+        let peers = || Peers::default().hellos(&[]);
+        let expected = peers().items();
+        assert_eq!(peers().send(CLIENT, &alert(0, 40)).items(), expected);
+        assert_eq!(peers().send(SERVER, &alert(0, 40)).items(), expected);
+        // Which one of two alerts is genuine, nothing says.
+        let both = peers()
+            .send(CLIENT, &alert(1, 40))
+            .send(CLIENT, &alert(1, 48));
+        assert_eq!(both.items()[2..], ["client: alert 40", "client: alert 48"]);
+        // Servers keep no state behind a HelloVerifyRequest.
+        let refused = Peers::default()
+            .message(CLIENT, 1, 0, &client_hello(&[]))
+            .message(SERVER, 3, 0, &[0xfe, 0xff, 1, 9])
+            .send(SERVER, &alert(0, 40));
+        assert_eq!(refused.items()[2..], ["server: alert 40"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::handshake::transcript::{
     AlertContent, AlertSeen, Renegotiations, Transcript, is_empty_list,
 };
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType, ProtocolVersion};
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, Outstanding};
 
 use super::conclusion::{CleartextRule, Conclusion};
 use super::{dtls, inferred, silence};
@@ -75,6 +75,9 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
     }
     if let Some(is_banner) = plain_text_of_server(transcript) {
         return Conclusion::failed(cause::not_tls(transcript, is_banner));
+    }
+    if are_alerts_contradictory(transcript) {
+        return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
     }
     let alert = decisive_alert(transcript);
     let is_certain =
@@ -193,7 +196,10 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
 /// TLS in packets of its own, as OpenVPN does.
 fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     let server = transcript.peer(Side::Server);
-    if transcript.peer(Side::Client).was_amid_other {
+    // A server that has sent an alert speaks TLS, and may then say the same in plain text (ProFTPD: "421 TLS handshake failed").
+    let is_of_server = |alert: &AlertSeen| transcript.side(alert.sender) == Side::Server;
+    let mut alerts = transcript.alerts().iter();
+    if transcript.peer(Side::Client).was_amid_other || alerts.any(is_of_server) {
         return None;
     }
     let has_banner =
@@ -309,16 +315,41 @@ pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
         .copied()
 }
 
-/// Whether an alert in the clear is none of its sender's: over UDP, anybody can send one in the name of a side, and no side sends one
-/// and goes on.
+/// Whether an alert in the clear is none of its sender's: over UDP, anybody can send one in the name of a side. No side sends one and
+/// goes on, or repeats its flight, and none sends a fatal one that says goodbye or has no name.
 pub(super) fn is_refuted(transcript: &Transcript, alert: &AlertSeen) -> bool {
-    let side = transcript.side(alert.sender);
-    let went_on = transcript.delivery(side).last_data;
-    let is_fatal = alert.level() == Some(AlertLevel::Fatal);
-    transcript.is_dtls()
-        && is_fatal
-        && !alert.is_encrypted()
-        && went_on.is_some_and(|last| last > alert.at.time)
+    if !is_forgeable(transcript, alert) {
+        return false;
+    }
+    let delivery = transcript.delivery(transcript.side(alert.sender));
+    let repeated = delivery.outstanding.filter(Outstanding::is_repeated);
+    let last = delivery
+        .last_data
+        .max(repeated.map(|copies| copies.last_sent));
+    let is_sent_by_nobody = alert.is_close_notify()
+        || alert
+            .description()
+            .is_some_and(|description| description.name().is_none());
+    is_sent_by_nobody || last.is_some_and(|last| last > alert.at.time)
+}
+
+/// Whether fatal alerts over UDP contradict each other and nothing refutes one of them: a side sends only one, and none once it has received
+/// that of its peer.
+pub(super) fn are_alerts_contradictory(transcript: &Transcript) -> bool {
+    let mut alerts = transcript.alerts().iter().filter(|alert| {
+        is_forgeable(transcript, alert)
+            && !alert.is_late
+            && !transcript.is_reaction(alert)
+            && !is_refuted(transcript, alert)
+    });
+    let said = |alert: &AlertSeen| (transcript.side(alert.sender), alert.description());
+    let first = alerts.next().map(said);
+    alerts.any(|alert| Some(said(alert)) != first)
+}
+
+/// Whether an alert is fatal and in the clear, over UDP.
+fn is_forgeable(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    transcript.is_dtls() && !alert.is_encrypted() && alert.level() == Some(AlertLevel::Fatal)
 }
 
 pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
@@ -526,6 +557,16 @@ mod tests {
         let behind_gap = hello().gap(SERVER).not_tls(SERVER);
         assert_eq!(behind_gap.verdict(), "unknown observed");
         assert_eq!(tls12().not_tls(SERVER).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn plain_text_behind_an_alert_does_not_hide_it() {
+        let refused = connection().client_hello(|_| {});
+        let refused = refused.alert(SERVER, AlertDescription::ProtocolVersion);
+        assert_eq!(
+            refused.not_tls(SERVER).fin(SERVER).verdict(),
+            "failure observed: protocol_mismatch by server"
+        );
     }
 
     #[test]

@@ -102,6 +102,9 @@ fn may_lack_certificate(transcript: &Transcript) -> bool {
 /// The verdict on a handshake of DTLS 1.3 without keys, after its ServerHello.
 pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
     let records = Records::of(transcript);
+    if !records.is_accepted() && cleartext::are_alerts_contradictory(transcript) {
+        return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
+    }
     if let Some(alert) = transcript
         .alerts()
         .iter()
@@ -414,6 +417,43 @@ mod tests {
         assert_eq!(clear.verdict(), "failure observed: unknown_ca by server");
         let complete = answered(CHAIN).finished_12(SERVER).sealed_alert(CLIENT);
         assert_eq!(complete.verdict(), "success observed");
+    }
+
+    #[test]
+    fn fatal_alerts_in_the_clear_that_contradict_each_other_decide_nothing() {
+        // Alerts are no data that a side goes on with.
+        let verdict = |script: Script| {
+            let script = script.delivery(CLIENT, |delivery| delivery.last_data = None);
+            let script = script.delivery(SERVER, |delivery| delivery.last_data = None);
+            script.verdict()
+        };
+        let refused = |side| asked().alert(side, AlertDescription::UnknownCa);
+        let client = "failure observed: unknown_ca by client";
+        assert_eq!(verdict(refused(CLIENT)), client);
+        let again = refused(CLIENT).alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(verdict(again), client);
+        let other = refused(CLIENT).alert(CLIENT, AlertDescription::HandshakeFailure);
+        assert_eq!(verdict(other), "unknown observed");
+        let both = refused(SERVER).alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(verdict(both), "unknown observed");
+        // A goodbye is none, and nobody sends one as a fatal alert.
+        let goodbye = refused(CLIENT).warning(CLIENT, AlertDescription::CloseNotify);
+        assert_eq!(verdict(goodbye), client);
+        for nobodys in [AlertDescription::CloseNotify, AlertDescription(200)] {
+            let forged = || asked().alert(SERVER, nobodys);
+            assert_eq!(verdict(forged()), "unknown observed");
+            let forged = forged().alert(CLIENT, AlertDescription::UnknownCa);
+            assert_eq!(verdict(forged), client);
+        }
+    }
+
+    #[test]
+    fn a_side_that_repeats_its_flight_has_sent_no_alert() {
+        let forged = answered(EMPTY).alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(
+            forged.sent_again(CLIENT, 3, 1).verdict(),
+            "failure D1: missing_client_cert by server"
+        );
     }
 
     fn dtls13() -> Script {
