@@ -299,6 +299,14 @@ fn the_image_is_built_from_all_that_the_manifest_names() {
         read("packaging/Dockerfile"),
         read(".dockerignore"),
     );
+    let copies = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "));
+    let from_here = copies.filter(|copy| !copy.starts_with("--from="));
+    for source in from_here.flat_map(|copy| copy.rsplit_once(' ').unwrap().0.split(' ')) {
+        let is_sent = ignored.lines().any(|line| line == format!("!{source}"));
+        assert!(is_sent, ".dockerignore keeps `{source}` from the build");
+    }
     let mut needed = vec!["Cargo.toml", "Cargo.lock", "README.md", "build.rs", "src"];
     for (kind, folder) in [("[[bench]]", "benches"), ("[[example]]", "examples")] {
         assert!(manifest.contains(kind));

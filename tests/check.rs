@@ -6,6 +6,7 @@ use crate::support::check::{
     HELD, VIOLATED, capture, check, file, output, scratch, status, stderr, stdout,
 };
 use crate::support::fixtures::{self, package};
+use crate::support::program::tlscope;
 
 #[test]
 fn each_assertion_holds_for_one_capture_and_not_for_another() {
@@ -605,6 +606,62 @@ fn without_a_policy_the_default_applies_and_can_be_printed() {
 }
 
 #[test]
+fn the_policy_in_effect_is_printed_with_its_presets_written_out() {
+    let text = "# ours\n[[rule]]\npreset = \"post-quantum\"\n";
+    let policy = file("preset-only.toml", text);
+    let printed = output(&["--policy", &policy, "--print-policy"]);
+    assert!(stdout(&printed).starts_with("# ours\n[[rule]]\n"));
+    assert!(stdout(&printed).contains("allowed-groups = [\"*MLKEM*\"]"));
+    let preset = output(&["--policy", &policy, "--print-policy=cnsa-2.0"]);
+    assert_eq!(preset, output(&["--print-policy=cnsa-2.0"]));
+    let wrong = file("print-wrong.toml", "[[rule]]\nmin_version = 'TLS 1.2'\n");
+    let refused = output(&["--policy", &wrong, "--print-policy"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).starts_with(&format!("error: {wrong}:2: rule 1: ")));
+}
+
+/// Settings, policies and baselines are all text files that someone names in the wrong place.
+#[test]
+fn a_file_in_the_place_of_another_is_recognised() {
+    let capture = capture("mtls12-success");
+    let settings = file("live.toml", "[live]\ninterface = \"eth0\"\n");
+    let policy = file("rules.toml", "[[rule]]\nmin-version = \"TLS 1.2\"\n");
+    let baseline = file("known.jsonl", "{\"a\": 1}\n");
+    let binary = scratch("binary.toml");
+    fs::write(&binary, b"\xff\xfe[[rule]]\n").unwrap();
+    let cases: [(&[&str], &str, &str); 4] = [
+        (
+            &["check", "--policy", &settings, &capture],
+            "unknown key `live`",
+            &format!("`{settings}` has settings: use `tlscope --config {settings} check`"),
+        ),
+        (
+            &["--config", &policy, "check", &capture],
+            "unknown key `rule`",
+            &format!("`{policy}` is a policy: use `tlscope check --policy {policy}`"),
+        ),
+        (
+            &["check", "--policy", &baseline, &capture],
+            ":1: ",
+            "looks like JSON: `--expect` and `--new-only` read baselines",
+        ),
+        (
+            &["check", "--policy", &binary, &capture],
+            &format!("cannot read policy `{binary}`: it is binary, or its text is not UTF-8\n"),
+            "a policy is a text in TOML",
+        ),
+    ];
+    for (arguments, error, hint) in cases {
+        let output = tlscope(arguments).output().unwrap();
+        let (message, rest) = stderr(&output).split_once("\n\nhint: ").unwrap();
+        assert!(format!("{message}\n").contains(error), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(rest.contains(hint), "{rest}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
 fn input_that_cannot_be_checked_has_its_own_exit_status() {
     let good = capture("mtls12-success");
     let wrong = file("wrong.toml", "[[rule]]\nmin_version = 'TLS 1.2'\n");
@@ -624,7 +681,7 @@ fn input_that_cannot_be_checked_has_its_own_exit_status() {
         (
             &["--policy", &wrong, &good],
             &format!(
-                "error: unknown key `min_version`: {wrong}:2\n\nhint: did you mean `min-version`?\n"
+                "error: {wrong}:2: rule 1: unknown key `min_version`\n\nhint: did you mean `min-version`?\n"
             ),
         ),
         (

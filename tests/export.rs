@@ -97,7 +97,7 @@ fn a_header_that_is_none_is_not_printed() {
     assert_eq!(output.status.code(), Some(2));
     let stderr = stderr(&output);
     assert!(
-        stderr.contains("--otlp-header <NAME=VALUE>': not a header as in `name=value`"),
+        stderr.contains("`--otlp-header`: not a header as in `name=value`"),
         "{stderr}"
     );
     assert!(!stderr.contains("s3cr3t"), "{stderr}");

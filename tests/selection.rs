@@ -121,7 +121,7 @@ fn bad_values_are_refused_with_what_to_try() {
         ),
         (
             ["--outcome", "fail"],
-            "[possible values: success, failure, unknown]",
+            "hint: did you mean `failure`? one of `success`, `failure`, `unknown`",
         ),
         (
             ["--version", "1.4"],

@@ -94,6 +94,29 @@ fn the_flags_of_read_select() {
 }
 
 #[test]
+fn an_empty_list_is_explained_on_standard_error() {
+    let secrets = fixtures::named("pcapng-secrets").capture;
+    let day = fixtures::named("mtls-day").capture;
+    for (flags, reason, hint) in [
+        (
+            ["--hidden", &secrets],
+            "no endpoint hides its certificate: all 1 show it",
+            "leave out `--hidden`",
+        ),
+        (
+            ["--port=8443", &day],
+            "the selection excludes all 16 handshakes",
+            "`tlscope read` says",
+        ),
+    ] {
+        let run = output(&[&["targets"], &flags[..]].concat());
+        assert_eq!((run.status.code(), &*stdout(&run)), (Some(0), "[]\n"));
+        let expected = format!("warning: the list is empty: {reason}\nhint: {hint}");
+        assert!(stderr(&run).starts_with(&expected), "{run:?}");
+    }
+}
+
+#[test]
 fn a_capture_that_cannot_be_read_lists_nothing() {
     let path = scratch::file("targets-not-a-capture", "hello");
     let run = output(&["targets", &path]);

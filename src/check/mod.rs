@@ -52,6 +52,7 @@ mod report;
 mod result;
 mod scope;
 mod tally;
+mod written_out;
 
 pub use baseline::{Baseline, BaselineError, BaselineRecorder, MAX_BASELINE};
 pub use context::{Context, InputWarnings};
@@ -66,3 +67,4 @@ pub use presets::{Preset, default_policy_text};
 pub use report::{ReportFormat, write_report};
 pub use result::{CheckResult, Location, NotEvaluated, Offender, Report, Status};
 pub use tally::MAX_OFFENDERS;
+pub use written_out::written_out;

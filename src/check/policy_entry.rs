@@ -8,13 +8,16 @@ use toml::de::{DeTable, DeValue};
 
 use crate::pattern::{distance, nearest};
 
-/// Why a policy cannot be used: what is wrong, and on which line.
+/// Why a policy cannot be used: where, and what is wrong.
 ///
-/// Prints as one lower-case clause with the position, as in ``unknown key `min-vesion`: tlscope.toml:3``.
+/// Prints the file, the line and the rule, then one lower-case clause, as in
+/// ``tlscope.toml:3: rule `our servers`: unknown key `min-vesion` ``.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
-    message: String,
     place: String,
+    /// As in ``rule `our servers` `` or `rule 2`; `None` outside of rules.
+    rule: Option<String>,
+    message: String,
     hint: Option<String>,
 }
 
@@ -30,6 +33,11 @@ impl PolicyError {
         Self { hint, ..self }
     }
 
+    pub(super) fn in_rule(self, rule: String) -> Self {
+        let rule = Some(rule);
+        Self { rule, ..self }
+    }
+
     pub(super) fn suggesting(self, meant: Option<&str>) -> Self {
         match meant {
             Some(meant) => self.with_hint(format!("did you mean `{meant}`?")),
@@ -40,7 +48,11 @@ impl PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.message, self.place)
+        write!(f, "{}: ", self.place)?;
+        if let Some(rule) = &self.rule {
+            write!(f, "{rule}: ")?;
+        }
+        f.write_str(&self.message)
     }
 }
 
@@ -78,8 +90,9 @@ impl<'a> PolicyFile<'a> {
 
     pub(super) fn error(self, message: impl Into<String>, at: Range<usize>) -> PolicyError {
         PolicyError {
-            message: message.into(),
             place: format!("{}:{}", self.name, self.line(at.start)),
+            rule: None,
+            message: message.into(),
             hint: None,
         }
     }

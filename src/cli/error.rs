@@ -1,6 +1,8 @@
 //! The error that ends the program: one line on what failed, and a hint on what to try.
 
 use std::fmt::{self, Display};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 /// An error that ends the program.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +17,17 @@ impl CliError {
         let message = message.to_string();
         let hint = None;
         Self { message, hint }
+    }
+
+    /// A file that cannot be read or written.
+    pub(crate) fn of_file(what: &str, path: &Path, error: &io::Error) -> Self {
+        let path = path.display();
+        match error.kind() {
+            ErrorKind::InvalidData => Self::new(format_args!(
+                "cannot {what} `{path}`: it is binary, or its text is not UTF-8"
+            )),
+            _ => Self::new(format_args!("cannot {what} `{path}`: {error}")),
+        }
     }
 
     /// Adds what to try.

@@ -8,10 +8,8 @@
 )]
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 mod commands;
@@ -20,6 +18,7 @@ mod error;
 mod input;
 mod output;
 mod say;
+mod usage;
 
 use config::args::{Args, Color};
 use config::config_file;
@@ -43,10 +42,10 @@ fn parse() -> Result<Args, CliError> {
         true => without_environment(Args::command()),
         false => Args::command(),
     };
-    let args = parse_as(command.clone());
+    let args = parse_as(command.clone())?;
     match &args.config {
         None => Ok(args),
-        Some(path) => Ok(parse_as(config_file::with_defaults_from(command, path)?)),
+        Some(path) => parse_as(config_file::with_defaults_from(command, path)?),
     }
 }
 
@@ -57,76 +56,12 @@ fn without_environment(command: clap::Command) -> clap::Command {
         .mut_subcommands(without_environment)
 }
 
-/// Ends the program for `--help`, `--version` and bad usage.
-fn parse_as(command: clap::Command) -> Args {
-    let matches = command
-        .try_get_matches()
-        .unwrap_or_else(|error| blame_environment(mask(suggest_read(error))).exit());
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-}
-
-/// Adds what to try to the error of a user who names a capture without a command, as in `tlscope capture.pcap`.
-fn suggest_read(mut error: clap::Error) -> clap::Error {
-    if error.kind() != ErrorKind::InvalidSubcommand {
-        return error;
-    }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
-        return error;
-    };
-    if typed == "-" || Path::new(typed).exists() || has_name_of_capture(typed) {
-        let tip = format!("to report the handshakes in a capture, use `tlscope read {typed}`");
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
-        // Not a word with a letter wrong.
-        error.remove(ContextKind::SuggestedSubcommand);
-    }
-    error
-}
-
-/// Takes the value of a header out of the error about it: it is a secret as a rule, and only its form is at fault.
-fn mask(mut error: clap::Error) -> clap::Error {
-    let is_header = matches!(
-        error.get(ContextKind::InvalidArg),
-        Some(ContextValue::String(argument)) if argument.starts_with("--otlp-header")
-    );
-    if is_header && error.get(ContextKind::InvalidValue).is_some() {
-        let mask = ContextValue::String("***".to_owned());
-        error.insert(ContextKind::InvalidValue, mask);
-    }
-    error
-}
-
-/// Names the environment variable in the error about a flag that was not typed.
-fn blame_environment(mut error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return error;
-    };
-    let flag = argument.split([' ', '=', '[']).next().unwrap_or_default();
-    let Some(long) = flag.strip_prefix("--") else {
-        return error;
-    };
-    let is_typed = env::args_os().any(|typed| {
-        let typed = typed.to_string_lossy();
-        typed.split('=').next() == Some(flag)
-    });
-    let variable = format!("TLSCOPE_{}", long.to_uppercase().replace('-', "_"));
-    if !is_typed && env::var_os(&variable).is_some() {
-        error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
-    }
-    error
-}
-
-fn has_name_of_capture(typed: &str) -> bool {
-    let name = typed.to_ascii_lowercase();
-    let plain = [".gz", ".zst", ".xz"]
-        .iter()
-        .find_map(|compressed| name.strip_suffix(compressed))
-        .unwrap_or(&name);
-    [".pcap", ".pcapng", ".cap", ".ntar"]
-        .iter()
-        .any(|extension| plain.ends_with(extension))
+/// Ends the program for `--help` and `--version`.
+fn parse_as(command: clap::Command) -> Result<Args, CliError> {
+    let matches = command.clone().try_get_matches();
+    matches
+        .and_then(|matches| Args::from_arg_matches(&matches))
+        .map_err(|error| usage::refused(&command, &error))
 }
 
 /// Applies `--color` to standard output and standard error; `auto` obeys `NO_COLOR`.

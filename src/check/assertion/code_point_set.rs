@@ -1,10 +1,11 @@
 //! Sets of code points, written as names, patterns and numbers.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::openssl_names;
-use crate::check::policy_entry::{PolicyEntry, Result};
-use crate::pattern::{Glob, nearest};
+use crate::check::policy_entry::{PolicyEntry, PolicyError, Result};
+use crate::pattern::{Glob, distance, nearest};
 use crate::tls::{CipherSuite, NamedGroup, SignatureScheme};
 
 /// Code points of one registry.
@@ -25,17 +26,9 @@ impl CodePointSet {
             }
             // OpenSSL writes lists with colons. No registered name has one.
             for pattern in text.split(':').filter(|pattern| !pattern.is_empty()) {
-                let found = registry.find(pattern).map_err(|meant| {
-                    let message =
-                        format!("`{pattern}` names nothing that `{}` could be", entry.key);
-                    let error = entry.error(message, at.clone());
-                    if registry == Registry::CipherSuites && openssl_names::is_keyword(pattern) {
-                        let hint =
-                            format!("name the suites: `openssl ciphers '{text}'` lists them");
-                        return error.with_hint(hint);
-                    }
-                    error.suggesting(meant)
-                })?;
+                let Some(found) = registry.find(pattern) else {
+                    return Err(unknown(entry, at, &text, pattern, registry));
+                };
                 codes.extend(found);
                 written.push(pattern.to_owned());
             }
@@ -57,6 +50,69 @@ impl CodePointSet {
     }
 }
 
+/// The error for a pattern in `text` that stands for no code point.
+fn unknown(
+    entry: &PolicyEntry<'_>,
+    at: Range<usize>,
+    text: &str,
+    pattern: &str,
+    registry: Registry,
+) -> PolicyError {
+    let is_not = if has_wildcards(pattern) {
+        "matches no"
+    } else {
+        "is not a"
+    };
+    let (key, what) = (entry.key, registry.what());
+    let message = format!("`{pattern}` in `{key}` {is_not} known {what}");
+    let error = entry.error(message, at);
+    if registry == Registry::CipherSuites && openssl_names::is_keyword(pattern) {
+        return error.with_hint(format!(
+            "name the suites: `openssl ciphers '{text}'` lists them"
+        ));
+    }
+    let known = registry.known();
+    if let Some(meant) = nearest(pattern, &known) {
+        return error.suggesting(Some(meant));
+    }
+    let near = match near_names(pattern, &known) {
+        near if near.is_empty() => String::new(),
+        near => format!("near names: `{}`; ", near.join("`, `")),
+    };
+    let pattern = registry.pattern();
+    error.with_hint(format!(
+        "{near}patterns as in `{pattern}` and numbers as in `0x1301` are valid, too"
+    ))
+}
+
+fn has_wildcards(pattern: &str) -> bool {
+    pattern.contains(['*', '?'])
+}
+
+/// The names most like `written`: with most words in common, and of those the nearest.
+fn near_names(written: &str, known: &[&'static str]) -> Vec<&'static str> {
+    /// A hint is one line.
+    const SHOWN: usize = 3;
+    let words = |name: &str| -> BTreeSet<String> {
+        let words = name.split(|c: char| !c.is_alphanumeric());
+        words.map(str::to_ascii_uppercase).collect()
+    };
+    let own = words(written);
+    let unlikeness = |name: &&'static str| {
+        let shared = words(name).intersection(&own).count();
+        (std::cmp::Reverse(shared), distance(written, name), *name)
+    };
+    if has_wildcards(written) {
+        return Vec::new(); // a pattern is not like a name
+    }
+    // Signalling values are no suites.
+    let names = known.iter().filter(|name| !name.ends_with("_SCSV"));
+    let mut near: Vec<_> = names.copied().collect();
+    near.sort_by_cached_key(unlikeness);
+    near.truncate(SHOWN);
+    near
+}
+
 /// Where names of code points are registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Registry {
@@ -66,6 +122,33 @@ pub(super) enum Registry {
 }
 
 impl Registry {
+    /// One of its code points, in errors.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::CipherSuites => "cipher suite",
+            Self::Groups => "group",
+            Self::SignatureSchemes => "signature scheme",
+        }
+    }
+
+    /// A pattern that fits several names.
+    const fn pattern(self) -> &'static str {
+        match self {
+            Self::CipherSuites => "*_GCM_*",
+            Self::Groups => "secp*",
+            Self::SignatureSchemes => "ecdsa_*",
+        }
+    }
+
+    /// All names, OpenSSL's included.
+    fn known(self) -> Vec<&'static str> {
+        let mut known: Vec<_> = self.all().map(|(_, name)| name).collect();
+        if self == Self::CipherSuites {
+            known.extend(openssl_names::names());
+        }
+        known
+    }
+
     fn name(self, code: u16) -> Option<&'static str> {
         match self {
             Self::CipherSuites => CipherSuite(code).name(),
@@ -92,12 +175,8 @@ impl Registry {
     }
 
     /// The code points that `pattern` stands for: a name in which `*` and `?` are wild, or a number as in `0x1301`.
-    /// OpenSSL's names count where no registered one matches, so they change no pattern's meaning.
-    ///
-    /// # Errors
-    ///
-    /// When there are none: the name that was probably meant.
-    fn find(self, pattern: &str) -> std::result::Result<Vec<u16>, Option<&'static str>> {
+    /// OpenSSL's names count where no registered one matches, so they change no pattern's meaning. `None` if there are none.
+    fn find(self, pattern: &str) -> Option<Vec<u16>> {
         let found: Vec<_> = match pattern.strip_prefix("0x") {
             Some(number) => u16::from_str_radix(number, 16).into_iter().collect(),
             None => {
@@ -115,14 +194,7 @@ impl Registry {
                 }
             }
         };
-        if found.is_empty() {
-            let mut known: Vec<_> = self.all().map(|(_, name)| name).collect();
-            if self == Self::CipherSuites {
-                known.extend(openssl_names::names());
-            }
-            return Err(nearest(pattern, &known));
-        }
-        Ok(found)
+        (!found.is_empty()).then_some(found)
     }
 }
 
@@ -134,30 +206,46 @@ mod tests {
 
     #[test]
     fn names_patterns_and_numbers_stand_for_code_points() {
-        assert_eq!(SUITES.find("TLS_AES_128_GCM_SHA256"), Ok(vec![0x1301]));
-        assert_eq!(SUITES.find("0xc02f"), Ok(vec![0xc02f]));
+        assert_eq!(SUITES.find("TLS_AES_128_GCM_SHA256"), Some(vec![0x1301]));
+        assert_eq!(SUITES.find("0xc02f"), Some(vec![0xc02f]));
         let rc4 = SUITES.find("*_RC4_*").unwrap();
         assert!(rc4.contains(&0x0004) && !rc4.contains(&0x1302));
     }
 
     #[test]
     fn openssl_names_stand_for_suites_and_change_no_pattern() {
-        assert_eq!(SUITES.find("ECDHE-RSA-AES128-GCM-SHA256"), Ok(vec![0xc02f]));
-        assert_eq!(SUITES.find("ecdhe-rsa-chacha20-poly1305"), Ok(vec![0xcca8]));
-        assert_eq!(SUITES.find("EDH-RSA-DES-CBC3-SHA"), Ok(vec![0x0016]));
+        assert_eq!(
+            SUITES.find("ECDHE-RSA-AES128-GCM-SHA256"),
+            Some(vec![0xc02f])
+        );
+        assert_eq!(
+            SUITES.find("ecdhe-rsa-chacha20-poly1305"),
+            Some(vec![0xcca8])
+        );
+        assert_eq!(SUITES.find("EDH-RSA-DES-CBC3-SHA"), Some(vec![0x0016]));
         let gcm = SUITES.find("ECDHE-RSA-*-GCM-*").unwrap();
         assert_eq!(gcm, [0xc02f, 0xc030]);
-        let meant = SUITES.find("ECDHE-RSA-AES128-GCM-SHA265").unwrap_err();
+        assert_eq!(SUITES.find("ECDHE-RSA-AES128-GCM-SHA265"), None);
+        let meant = nearest("ECDHE-RSA-AES128-GCM-SHA265", &SUITES.known());
         assert_eq!(meant, Some("ECDHE-RSA-AES128-GCM-SHA256"));
-        assert_eq!(Registry::Groups.find("prime256v1"), Ok(vec![23]));
-        assert_eq!(Registry::Groups.find("p-384"), Ok(vec![24]));
+        assert_eq!(Registry::Groups.find("prime256v1"), Some(vec![23]));
+        assert_eq!(Registry::Groups.find("p-384"), Some(vec![24]));
     }
 
     #[test]
-    fn a_pattern_without_a_code_point_is_refused_with_a_suggestion() {
-        let meant = SUITES.find("TLS_AES_128_GCM_SHA265").unwrap_err();
-        assert_eq!(meant, Some("TLS_AES_128_GCM_SHA256"));
-        assert!(SUITES.find("*_ROT13_*").is_err());
-        assert!(SUITES.find("0x13011").is_err());
+    fn a_pattern_without_a_code_point_is_refused() {
+        assert_eq!(SUITES.find("*_ROT13_*"), None);
+        assert_eq!(SUITES.find("0x13011"), None);
+    }
+
+    #[test]
+    fn near_names_share_words_first() {
+        let near = near_names("TLS_ECDHE_KYBER_AES_256_GCM", &SUITES.known());
+        assert_eq!(near.len(), 3);
+        for name in &near {
+            let words = ["TLS", "ECDHE", "AES", "256", "GCM"];
+            assert!(words.iter().all(|word| name.contains(word)), "{near:?}");
+        }
+        assert_eq!(near_names("*_ROT13_*", &SUITES.known()), [""; 0]);
     }
 }

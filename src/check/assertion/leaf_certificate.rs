@@ -46,7 +46,8 @@ fn read(entry: &PolicyEntry<'_>, field: LeafField, list: ListKind) -> Result<Ass
     let mut written = Vec::new();
     for (pattern, at) in entry.strings("a pattern as in `ECDSA *`")? {
         if !may_match(&pattern, &known) {
-            let message = format!("`{pattern}` names nothing that `{}` could be", entry.key);
+            let (key, what) = (entry.key, field.what());
+            let message = format!("`{pattern}` in `{key}` is not a known {what}");
             let meant = meant(&pattern, &known);
             return Err(entry.error(message, at).suggesting(meant.as_deref()));
         }
@@ -111,6 +112,14 @@ impl LeafField {
         match self {
             Self::Key => PublicKey::usual_texts(),
             Self::SignatureAlgorithm => SignatureAlgorithm::names(),
+        }
+    }
+
+    /// One of the values, in errors.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::SignatureAlgorithm => "signature algorithm",
         }
     }
 

@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
 use super::policy::{Check, Policy, RuleSeverity, Unknown};
-use super::policy_entry::{PolicyEntry, PolicyFile, Result, integer, line_feeds};
+use super::policy_entry::{PolicyEntry, PolicyError, PolicyFile, Result, integer, line_feeds};
 use super::presets::Preset;
 use super::scope::Scope;
 use crate::event::{Protocol, ProxyKind, StartTls};
@@ -24,7 +24,7 @@ impl Policy {
     /// use tlscope::check::Policy;
     ///
     /// let error = Policy::parse("[[rule]]\nmin-vesion = 'TLS 1.2'", "tlscope.toml").unwrap_err();
-    /// assert_eq!(error.to_string(), "unknown key `min-vesion`: tlscope.toml:2");
+    /// assert_eq!(error.to_string(), "tlscope.toml:2: rule 1: unknown key `min-vesion`");
     /// assert_eq!(error.hint(), Some("did you mean `min-version`?"));
     /// ```
     pub fn parse(text: &str, name: &str) -> Result<Self> {
@@ -61,11 +61,13 @@ impl Policy {
                 }
             }
         }
-        for (at, entries) in rules {
-            let checks = rule(&entries, defaults.clone())?;
+        for (index, (at, entries)) in rules.into_iter().enumerate() {
+            let in_rule = |error: PolicyError| error.in_rule(label(&entries, index));
+            let checks = rule(&entries, defaults.clone()).map_err(in_rule)?;
             if checks.is_empty() || entries.iter().all(cannot_fail) {
                 let hint = "add an assertion that can fail, as in `min-version = \"TLS 1.2\"`";
-                return Err(file.error("a rule without assertions", at).with_hint(hint));
+                let error = file.error("this rule has no assertions", at);
+                return Err(in_rule(error.with_hint(hint)));
             }
             policy.checks.extend(checks);
         }
@@ -166,6 +168,15 @@ impl RuleSettings {
             key,
             assertion,
         }
+    }
+}
+
+/// The rule in errors: by its name, or by its number in the file.
+fn label(entries: &[PolicyEntry<'_>], index: usize) -> String {
+    let mut names = entries.iter().filter(|entry| entry.key == "name");
+    match names.find_map(PolicyEntry::string) {
+        Some(name) => format!("rule `{name}`"),
+        None => format!("rule {}", index + 1),
     }
 }
 

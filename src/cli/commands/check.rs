@@ -10,7 +10,7 @@ use terminal_size::terminal_size_of;
 use tlscope::check::{
     Baseline, BaselineRecorder, CheckResult, Context, Evaluation, InputWarnings, KnownFindings,
     MAX_BASELINE, Policy, PolicyError, Preset, Report, ReportFormat, default_policy_text,
-    explainable, explanation, policy_explanation, write_report,
+    explainable, explanation, policy_explanation, write_report, written_out,
 };
 use tlscope::event::{Handshake, NotTls};
 use tlscope::pattern::nearest;
@@ -22,7 +22,7 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, RunFiles, memory, now, text_style};
+use crate::cli::config::{Analysis, Needs, RunFiles, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::whole_file;
@@ -33,12 +33,8 @@ const VIOLATED: u8 = 1;
 /// Checks all captures and writes the reports.
 pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = args.print_policy {
-        let rule = match policy {
-            PrintedPolicy::Default => "",
-            _ => "[[rule]]\n", // a preset is the keys of a rule
-        };
-        let text = text_of(policy);
-        return super::print::print_text(|stdout| write!(stdout, "{rule}{text}"));
+        let text = text_of(policy, &args.assertions)?;
+        return super::print::print_text(|stdout| write!(stdout, "{text}"));
     }
     if let Some(name) = &args.explain {
         let text = explain(name, &args.assertions)?;
@@ -117,14 +113,26 @@ pub(super) fn exit_code(report: &Report) -> u8 {
     }
 }
 
-fn text_of(policy: PrintedPolicy) -> &'static str {
+/// The policy to print, as TOML.
+fn text_of(policy: PrintedPolicy, args: &AssertionArgs) -> Result<String, Failure> {
+    // A preset is the keys of a rule.
+    let rule = |preset: Preset| Ok(format!("[[rule]]\n{}", preset.text()));
     match policy {
-        PrintedPolicy::Default => default_policy_text(),
-        PrintedPolicy::MozillaModern => Preset::MozillaModern.text(),
-        PrintedPolicy::MozillaIntermediate => Preset::MozillaIntermediate.text(),
-        PrintedPolicy::NistSp800_52r2 => Preset::NistSp800_52r2.text(),
-        PrintedPolicy::Cnsa2 => Preset::Cnsa2.text(),
-        PrintedPolicy::PostQuantum => Preset::PostQuantum.text(),
+        PrintedPolicy::Effective => match (&args.policy, &args.expect) {
+            (Some(path), _) => {
+                let text = policy_text(path)?;
+                let written = written_out(&text, &path.display().to_string());
+                written.map_err(|error| refused_policy(error, &text, path))
+            }
+            (None, Some(_)) => Ok("# `--expect` without `--policy` evaluates no policy.\n".into()),
+            (None, None) => Ok(default_policy_text().to_owned()),
+        },
+        PrintedPolicy::Default => Ok(default_policy_text().to_owned()),
+        PrintedPolicy::MozillaModern => rule(Preset::MozillaModern),
+        PrintedPolicy::MozillaIntermediate => rule(Preset::MozillaIntermediate),
+        PrintedPolicy::NistSp800_52r2 => rule(Preset::NistSp800_52r2),
+        PrintedPolicy::Cnsa2 => rule(Preset::Cnsa2),
+        PrintedPolicy::PostQuantum => rule(Preset::PostQuantum),
     }
 }
 
@@ -434,13 +442,38 @@ fn add(recorder: &mut BaselineRecorder, event: &Handshake) -> io::Result<()> {
 fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
     match (&args.policy, &args.expect) {
         (Some(path), _) => {
-            let text = read_text(path, MAX_POLICY_BYTES)
-                .map_err(|error| cannot("read policy", path, &error))?;
-            Ok(Policy::parse(&text, &path.display().to_string())?)
+            let text = policy_text(path)?;
+            let policy = Policy::parse(&text, &path.display().to_string());
+            policy.map_err(|error| refused_policy(error, &text, path))
         }
         (None, Some(path)) => Ok(Policy::empty(path.display().to_string())),
         (None, None) => Ok(Policy::default()),
     }
+}
+
+fn policy_text(path: &Path) -> Result<String, Failure> {
+    read_text(path, MAX_POLICY_BYTES).map_err(|error| {
+        let is_text = error.kind() != ErrorKind::InvalidData;
+        let hint = "a policy is a text in TOML: `tlscope check --print-policy` prints one";
+        cannot("read policy", path, &error).maybe_hint((!is_text).then_some(hint))
+    })
+}
+
+/// The error for a policy that cannot be used; another file of the program's was meant, perhaps.
+fn refused_policy(error: PolicyError, text: &str, path: &Path) -> Failure {
+    let path = path.display();
+    let failure = Failure::from(error);
+    if config_file::is_settings(text) {
+        return failure.hint(format!(
+            "`{path}` has settings: use `tlscope --config {path} check`, and `--policy` for a file with rules"
+        ));
+    }
+    if text.trim_start().starts_with('{') {
+        return failure.hint(format!(
+            "`{path}` looks like JSON: `--expect` and `--new-only` read baselines"
+        ));
+    }
+    failure
 }
 
 /// Bytes of a policy at most: the largest preset has 3 KB.
@@ -501,7 +534,7 @@ fn update(path: &Path, text: &str, count: usize, what: &str) -> Result<(), Failu
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format_args!("cannot {what} `{}`: {error}", path.display()))
+    Failure::of_file(what, path, error)
 }
 
 impl From<PolicyError> for Failure {

@@ -44,6 +44,8 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     let mut sink = SelectedHandshakes {
         selection,
         targets: TargetsSink::new(&mut list, args.format, which),
+        seen: 0,
+        selected: 0,
     };
     let threads = args.input.threads.for_files(limit);
     let run = pipeline::run(&mut input, config, threads, &mut sink)
@@ -60,6 +62,12 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     for omission in sink.targets.omissions() {
         say::warning(omission);
     }
+    if let Some(reason) = sink.emptiness() {
+        say::warning(format_args!("the list is empty: {reason}"));
+        if let Some(hint) = sink.what_to_try(args) {
+            say::hint(hint);
+        }
+    }
     sink.finish(&run.stats)
         .and_then(|()| stdout().write_all(&list))
         .and_then(|()| stdout().flush())
@@ -75,6 +83,32 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
 struct SelectedHandshakes<W> {
     selection: Selection,
     targets: TargetsSink<W>,
+    seen: u64,
+    selected: u64,
+}
+
+impl<W: Write> SelectedHandshakes<W> {
+    fn emptiness(&self) -> Option<String> {
+        let reason = self.targets.emptiness()?;
+        Some(match (self.seen, self.selected) {
+            (0, _) => "no handshakes found".to_owned(),
+            (seen, 0) => format!("the selection excludes all {seen} handshakes"),
+            _ => reason,
+        })
+    }
+
+    /// What to try if the list is empty.
+    fn what_to_try(&self, args: &TargetsArgs) -> Option<&'static str> {
+        match (self.selected > 0, args.hidden) {
+            (true, true) if !args.input.keylog.is_empty() => Some(
+                "with keys, tlscope sees certificates: leave out `--keylog` for what others cannot see, \
+                 or `--hidden` to list every endpoint",
+            ),
+            (true, true) => Some("leave out `--hidden` to list every endpoint"),
+            (true, false) => None,
+            (false, _) => Some("`tlscope read` says what the captures have"),
+        }
+    }
 }
 
 impl<W: Write> Sink for SelectedHandshakes<W> {
@@ -83,7 +117,9 @@ impl<W: Write> Sink for SelectedHandshakes<W> {
     }
 
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.seen += 1;
         if self.selection.selects(event) {
+            self.selected += 1;
             self.targets.handshake(event)?;
         }
         Ok(())

@@ -11,29 +11,56 @@ use std::path::Path;
 
 use clap::builder::Arg;
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, Command, Error};
+use clap::{ArgAction, Command, CommandFactory, Error};
 use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::cli::config::args::POLICY_SCHEMA;
+use crate::cli::config::args::{Args, POLICY_SCHEMA};
 use crate::cli::error::CliError;
 
 /// `command`, with defaults from the file at `path`.
 pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Command, CliError> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
-        CliError::new(format_args!(
-            "cannot read configuration file `{name}`: {error}"
-        ))
-    })?;
-    with_defaults(
-        command,
-        &ConfigFile {
-            name: &name,
-            text: &text,
-        },
-    )
+    let text = fs::read_to_string(path)
+        .map_err(|error| CliError::of_file("read configuration file", path, &error))?;
+    let file = ConfigFile {
+        name: &name,
+        text: &text,
+    };
+    with_defaults(command, &file).map_err(|error| match is_policy(&text) {
+        true => error.hint(format!(
+            "`{name}` is a policy: use `tlscope check --policy {name}`"
+        )),
+        false => error,
+    })
+}
+
+/// Whether a text has settings of this program at its top.
+pub(crate) fn is_settings(text: &str) -> bool {
+    let command = Args::command();
+    let tables = subcommands(&command);
+    let keys: Vec<_> = settable(&command).filter_map(Arg::get_long).collect();
+    has_at_the_top(text, |name, is_table| match is_table {
+        true => tables.contains(&name),
+        false => keys.contains(&name),
+    })
+}
+
+/// Whether a text has rules, or what applies to all rules, at its top: a policy of `check`.
+fn is_policy(text: &str) -> bool {
+    has_at_the_top(text, |name, _| {
+        ["rule", "allow-empty", "severity", "unknown"].contains(&name)
+    })
+}
+
+/// Whether `is_it` holds for a key at the top of a text in TOML, and whether it is a table.
+fn has_at_the_top(text: &str, is_it: impl Fn(&str, bool) -> bool) -> bool {
+    let Ok(root) = DeTable::parse(text) else {
+        return false;
+    };
+    let mut entries = root.get_ref().iter();
+    entries.any(|(key, value)| is_it(key.get_ref(), value.get_ref().is_table()))
 }
 
 /// The flags that the file at `path` sets: those of all commands, or those of the table `command`. Empty if it cannot be read.
@@ -65,7 +92,7 @@ impl ConfigFile<'_> {
     fn error(&self, what: &str, at: Range<usize>) -> CliError {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
-        CliError::new(format_args!("{what}: {}:{line}", self.name))
+        CliError::new(format_args!("{}:{line}: {what}", self.name))
     }
 
     fn unknown(&self, what: &str, key: &Spanned<impl AsRef<str>>, known: &[&str]) -> CliError {
@@ -230,12 +257,12 @@ fn invalid(
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, FromArgMatches};
+    use clap::FromArgMatches;
 
     use super::*;
     use tlscope::sink::OutputFormat;
 
-    use crate::cli::config::args::{Args, Color, Command as Parsed, ReadArgs};
+    use crate::cli::config::args::{Color, Command as Parsed, ReadArgs};
 
     fn command(text: &str) -> Result<Command, CliError> {
         with_defaults(
@@ -345,19 +372,19 @@ mod tests {
         let cases = [
             (
                 "[read]\n\nnear_expiry = 1",
-                "unknown key `near_expiry`: t.toml:3\n\nhint: did you mean `near-expiry`?",
+                "t.toml:3: unknown key `near_expiry`\n\nhint: did you mean `near-expiry`?",
             ),
             (
                 "colour = 'auto'",
-                "unknown key `colour`: t.toml:1\n\nhint: did you mean `color`?",
+                "t.toml:1: unknown key `colour`\n\nhint: did you mean `color`?",
             ),
             (
                 "[raed]",
-                "unknown table `raed`: t.toml:1\n\nhint: did you mean `read`?",
+                "t.toml:1: unknown table `raed`\n\nhint: did you mean `read`?",
             ),
-            ("[read]\nzzz = 1", "unknown key `zzz`: t.toml:2"),
-            ("[read]\nconfig = 'x'", "unknown key `config`: t.toml:2"),
-            ("[schema]", "unknown table `schema`: t.toml:1"),
+            ("[read]\nzzz = 1", "t.toml:2: unknown key `zzz`"),
+            ("[read]\nconfig = 'x'", "t.toml:2: unknown key `config`"),
+            ("[schema]", "t.toml:1: unknown table `schema`"),
         ];
         for (text, expected) in cases {
             assert_eq!(refusal(text), expected);
@@ -369,15 +396,15 @@ mod tests {
         let cases = [
             (
                 "[read]\nformat = 'xml'",
-                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`, `cbom`",
+                "t.toml:2: invalid value `xml` for `format`\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`, `cbom`",
             ),
             (
                 "[read]\nformat = []",
-                "`format` takes a string, a number, `true` or `false`: t.toml:2",
+                "t.toml:2: `format` takes a string, a number, `true` or `false`",
             ),
             (
                 "[read]\nhandshake-timeout = 0",
-                "invalid value `0` for `handshake-timeout`: not a number of seconds above zero: t.toml:2",
+                "t.toml:2: invalid value `0` for `handshake-timeout`: not a number of seconds above zero",
             ),
         ];
         for (text, expected) in cases {
@@ -389,13 +416,13 @@ mod tests {
             "[read]\nat = 'noon'",
             "color = 1",
         ] {
-            assert!(refusal(text).starts_with("invalid value"), "{text}");
+            assert!(refusal(text).contains(": invalid value `"), "{text}");
         }
     }
 
     #[test]
     fn invalid_toml_is_refused_with_its_line() {
         let message = refusal("[read]\nformat = ");
-        assert!(message.ends_with(": t.toml:2"), "{message}");
+        assert!(message.starts_with("t.toml:2: "), "{message}");
     }
 }

@@ -119,6 +119,28 @@ impl<W: Write> TargetsSink<W> {
         }
         omissions
     }
+
+    /// Why the list is empty, as a clause; `None` if it is not empty.
+    #[must_use]
+    pub fn emptiness(&self) -> Option<String> {
+        if selected(&self.services, self.hidden_only).next().is_some() {
+            return None;
+        }
+        let tcp = || selected(&self.services, false);
+        let endpoints = tcp().count();
+        if endpoints == 0 {
+            return Some("no server answered a ClientHello over TCP".to_owned());
+        }
+        let is_unseen =
+            |service: &Service| service.server_certificate() == ServerCertificate::NotSeen;
+        let unseen = tcp().filter(|(_, service)| is_unseen(service)).count();
+        Some(match (endpoints - unseen, unseen) {
+            (visible, 0) => format!("no endpoint hides its certificate: all {visible} show it"),
+            (visible, unseen) => format!(
+                "no endpoint hides its certificate: {visible} show it, and {unseen} only resumed sessions or ended before it"
+            ),
+        })
+    }
 }
 
 /// The targets as JSON, for an endpoint that `http_sd_configs` asks.
@@ -317,6 +339,36 @@ mod tests {
         events[3].tls.server_name = Some("WWW.Example.org.".into());
         let expected = ["10.0.0.2:443", "[2001:db8::1]:443", "www.example.org:443"];
         assert_eq!(lines(&events, TargetSelection::default()), expected);
+    }
+
+    #[test]
+    fn an_empty_list_says_why() {
+        let emptiness = |events: &[Handshake], hidden_only| {
+            let selection = TargetSelection {
+                hidden_only,
+                ..TargetSelection::default()
+            };
+            let mut sink = TargetsSink::new(io::sink(), TargetFormat::Text, selection);
+            for event in events {
+                sink.handshake(event).unwrap();
+            }
+            sink.emptiness()
+        };
+        let none = emptiness(&[], false).unwrap();
+        assert_eq!(none, "no server answered a ClientHello over TCP");
+        let visible = test_events::refused_by_the_client();
+        assert_eq!(emptiness(&[visible.clone()], false), None);
+        assert_eq!(emptiness(&[hidden()], true), None);
+        let all = emptiness(&[visible.clone()], true).unwrap();
+        assert_eq!(all, "no endpoint hides its certificate: all 1 show it");
+        let mut resumed = hidden();
+        resumed.server.port = 8443;
+        resumed.tls.resumed = Some(true);
+        let some = emptiness(&[visible, resumed], true).unwrap();
+        assert!(
+            some.ends_with(": 1 show it, and 1 only resumed sessions or ended before it"),
+            "{some}"
+        );
     }
 
     #[test]

@@ -25,6 +25,8 @@ Examples:
       tlscope check --explain min-version
   Test a policy without a capture, and print what it requires:
       tlscope check --policy tlscope.toml --explain
+  Print it with its presets written out:
+      tlscope check --policy tlscope.toml --print-policy
 
 A policy is a list of rules, each with its scope and its assertions:
       unknown = \"warn\"           # if nothing can be evaluated: ignore, warn or fail
@@ -58,10 +60,13 @@ pub(in crate::cli) struct CheckArgs {
     #[command(flatten)]
     pub(in crate::cli) assertions: AssertionArgs,
 
-    /// Print the default policy or a preset, and do nothing else
+    /// Print the policy that applies, or a preset, and do nothing else
+    ///
+    /// Without NAME, this is the policy of `--policy` with its presets written out, or the
+    /// default policy.
     #[arg(
         long, value_enum, value_name = "NAME", num_args = 0..=1, require_equals = true,
-        default_missing_value = "default", help_heading = "Assertions", env = "TLSCOPE_PRINT_POLICY"
+        default_missing_value = "effective", help_heading = "Assertions", env = "TLSCOPE_PRINT_POLICY"
     )]
     pub(in crate::cli) print_policy: Option<PrintedPolicy>,
 
@@ -170,6 +175,8 @@ pub(in crate::cli) struct AssertionArgs {
 /// A policy that comes with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum PrintedPolicy {
+    /// The policy that applies: that of `--policy`, with its presets written out, or the default.
+    Effective,
     /// The policy that applies if there is no other.
     Default,
     /// Mozilla's guidelines for servers, version 6.0: modern clients.

@@ -4,7 +4,7 @@ use super::histogram::Histogram;
 use super::milliseconds;
 use super::ranking::{Counted, Ranking};
 use crate::event::{Handshake, KeyExchangeClass};
-use crate::tls::ProtocolVersion;
+use crate::tls::{NamedGroup, ProtocolVersion};
 
 /// Most servers at a time.
 const CAPACITY: usize = 2048;
@@ -33,7 +33,11 @@ struct Durations {
 
 /// Handshakes with a ServerHello, by class of key exchange.
 #[derive(Debug, Default)]
-struct KeyExchanges([u64; KeyExchangeClass::ALL.len()]);
+struct KeyExchanges {
+    counts: [u64; KeyExchangeClass::ALL.len()],
+    /// The post-quantum groups that were selected, each once: at most the few that [`NamedGroup`] knows as such.
+    post_quantum: Vec<NamedGroup>,
+}
 
 impl Counted for Server {
     fn handshakes(&self) -> u64 {
@@ -65,10 +69,10 @@ impl Servers {
         };
         let version = Some(version).filter(|version| version.is_named());
         let class = event.tls.key_exchange();
-        self.all.add(class);
+        self.all.add(class, event.tls.group);
         self.servers.update(name, |server| {
             server.handshakes += 1;
-            server.key_exchanges.add(class);
+            server.key_exchanges.add(class, event.tls.group);
             if let Some(duration) = event.timing.handshake {
                 server.durations.of(version).record(duration);
             }
@@ -165,24 +169,42 @@ impl Durations {
 }
 
 impl KeyExchanges {
-    fn add(&mut self, class: KeyExchangeClass) {
-        self.0[class as usize] += 1;
+    fn add(&mut self, class: KeyExchangeClass, group: Option<NamedGroup>) {
+        self.counts[class as usize] += 1;
+        let is_post_quantum = matches!(class, KeyExchangeClass::PqHybrid | KeyExchangeClass::Pq);
+        let group = group.filter(|group| is_post_quantum && !self.post_quantum.contains(group));
+        self.post_quantum.extend(group);
     }
 
     fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.counts.iter().sum()
     }
 
-    /// As in `classical 3, pq_hybrid 1`, the most frequent first.
+    /// As in `classical 3, pq_hybrid 1 (X25519MLKEM768)`, the most frequent first.
     fn text(&self) -> String {
-        let mut classes: Vec<_> = KeyExchangeClass::ALL.iter().zip(self.0).collect();
+        let mut classes: Vec<_> = KeyExchangeClass::ALL.iter().zip(self.counts).collect();
         classes.retain(|(_, count)| *count > 0);
         classes.sort_by_key(|(_, count)| std::cmp::Reverse(*count)); // stable: ties in order of the documentation
         let texts: Vec<_> = classes
             .into_iter()
-            .map(|(class, count)| format!("{class} {count}"))
+            .map(|(class, count)| format!("{class} {count}{}", self.groups_of(*class)))
             .collect();
         texts.join(", ")
+    }
+
+    /// The groups of a post-quantum class, in brackets: users migrate from one group to another. Empty for other classes.
+    fn groups_of(&self, class: KeyExchangeClass) -> String {
+        let is_of_class = |group: &&NamedGroup| match class {
+            KeyExchangeClass::PqHybrid => group.is_post_quantum_hybrid(),
+            KeyExchangeClass::Pq => group.is_post_quantum(),
+            _ => false,
+        };
+        let groups = self.post_quantum.iter().filter(is_of_class);
+        let names: Vec<_> = groups.map(ToString::to_string).collect();
+        match names.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", names.join(", ")),
+        }
     }
 }
 
@@ -192,7 +214,6 @@ mod tests {
 
     use super::*;
     use crate::sink::test_events;
-    use crate::tls::NamedGroup;
 
     fn took(milliseconds: u64, version: ProtocolVersion) -> Handshake {
         let mut event = test_events::completed();
@@ -252,6 +273,8 @@ mod tests {
             (NamedGroup::X25519MLKEM768, "a"),
             (NamedGroup::X25519, "a"),
             (NamedGroup::X25519, "a"),
+            (NamedGroup::X25519MLKEM768, "a"),
+            (NamedGroup::SecP256r1MLKEM768, "a"),
             (NamedGroup::MLKEM768, "b"),
         ] {
             let mut event = test_events::completed();
@@ -259,8 +282,16 @@ mod tests {
             servers.record(&event, name);
         }
         let expected = [
-            ["all servers", "4", "classical 2, pq_hybrid 1, pq 1"],
-            ["a", "3", "classical 2, pq_hybrid 1"],
+            [
+                "all servers",
+                "6",
+                "pq_hybrid 3 (X25519MLKEM768, SecP256r1MLKEM768), classical 2, pq 1 (MLKEM768)",
+            ],
+            [
+                "a",
+                "5",
+                "pq_hybrid 3 (X25519MLKEM768, SecP256r1MLKEM768), classical 2",
+            ],
             ["other servers", "1", ""],
         ];
         assert_eq!(servers.key_exchanges(1), expected);
