@@ -197,7 +197,7 @@ fn a_mistake_in_the_configuration_file_is_reported_with_its_line() {
         .output()
         .unwrap();
     let expected =
-        format!("error: unknown key `formt`: {config}:2\n\nhint: did you mean `format`?\n");
+        format!("error: {config}:2: unknown key `formt`\n\nhint: did you mean `format`?\n");
     assert_eq!(stderr(&output), expected);
     assert_eq!(output.status.code(), Some(2));
 }
@@ -532,9 +532,9 @@ fn an_error_about_an_environment_variable_names_it() {
         assert_eq!(output.status.code(), Some(2));
         stderr(&output).to_owned()
     };
-    let expected = "error: invalid value 'soon' for 'TLSCOPE_NEAR_EXPIRY': ";
+    let expected = "error: invalid value `soon` for `TLSCOPE_NEAR_EXPIRY`: ";
     assert!(error_of(&[]).starts_with(expected));
-    let expected = "error: invalid value 'later' for '--near-expiry <DAYS>': ";
+    let expected = "error: invalid value `later` for `--near-expiry`: ";
     assert!(error_of(&["--near-expiry", "later"]).starts_with(expected));
 }
 

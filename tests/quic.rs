@@ -474,18 +474,25 @@ fn ids_tell_directions_with_the_same_addresses_apart() {
         for packet in same.packets.iter_mut().filter(is_quic) {
             packet.bytes[26..38].copy_from_slice(&addresses);
         }
-        let verdicts = |capture: &Pcap| -> Vec<_> {
-            let verdict = |event: &Value| (event["outcome"].clone(), event["error"].clone());
-            handshakes(capture).iter().map(verdict).collect()
+        let verdict = |capture: &Pcap| {
+            let [event] = &handshakes(capture)[..] else {
+                panic!("one handshake: {name}");
+            };
+            (event["outcome"].clone(), event["error"].clone())
         };
-        let expected = verdicts(&capture);
+        let expected = verdict(&capture);
         let has_ids = |packet: &Packet| {
             let ids = ids(&packet.bytes[42..]);
             ids.is_some_and(|ids| ids[1..].iter().all(|id| !id.is_empty()))
         };
         if has_ids(&capture.packets[0]) {
-            decided += expected.len();
-            assert_eq!(verdicts(&same), expected, "{name}");
+            let found = verdict(&same);
+            // Ids that a side gives its peer under encryption tell nothing, and quinn's are used at once.
+            assert!(
+                found == expected || found.0 == "unknown",
+                "{name}: {found:?}"
+            );
+            decided += usize::from(found == expected);
         }
     }
     assert!(decided >= 2, "{decided}");

@@ -110,7 +110,7 @@ fn an_empty_list_is_explained_on_standard_error() {
         ),
     ] {
         let run = output(&[&["targets"], &flags[..]].concat());
-        assert_eq!((run.status.code(), &*stdout(&run)), (Some(0), "[]\n"));
+        assert_eq!((run.status.code(), stdout(&run)), (Some(0), "[]\n"));
         let expected = format!("warning: the list is empty: {reason}\nhint: {hint}");
         assert!(stderr(&run).starts_with(&expected), "{run:?}");
     }

@@ -66,10 +66,11 @@ impl Usage<'_> {
             reason.unwrap_or_default()
         ));
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let meant = nearest(value, &known).or(match error.get(ContextKind::SuggestedValue) {
+        let suggested = match error.get(ContextKind::SuggestedValue) {
             Some(ContextValue::String(meant)) => Some(meant.as_str()),
             _ => None,
-        });
+        };
+        let meant = nearest(value, &known).or(suggested);
         failure.maybe_hint(one_of.map(|one_of| match meant {
             Some(meant) => format!("did you mean `{meant}`? {one_of}"),
             None => one_of,

@@ -272,8 +272,15 @@ impl LanLogins {
             EapCode::Response => [LanKey::Station(source), LanKey::Authenticator(destination)],
             _ => [LanKey::Station(destination), LanKey::Authenticator(source)],
         };
-        let mut logins = keys.iter().filter_map(|key| self.logins.get(key));
-        logins.any(|known| {
+        let of_ends = keys.iter().filter_map(|key| self.logins.get(key));
+        // A login to a group has the key of its authenticator, which a response to the group does not name.
+        let is_to_group = is_known && eap.code == EapCode::Response && is_group(destination);
+        let of_station = self
+            .logins
+            .values()
+            .filter(|known| known.station == Some(source));
+        let of_station = of_station.take(if is_to_group { usize::MAX } else { 0 });
+        of_ends.chain(of_station).any(|known| {
             let was_seen = is_known || known.recent.iter().any(|(before, _)| *before == digest);
             // With its identity, a device logs in again.
             let is_late = match known.is_live() {

@@ -357,9 +357,9 @@ mod tests {
         let none = emptiness(&[], false).unwrap();
         assert_eq!(none, "no server answered a ClientHello over TCP");
         let visible = test_events::refused_by_the_client();
-        assert_eq!(emptiness(&[visible.clone()], false), None);
+        assert_eq!(emptiness(std::slice::from_ref(&visible), false), None);
         assert_eq!(emptiness(&[hidden()], true), None);
-        let all = emptiness(&[visible.clone()], true).unwrap();
+        let all = emptiness(std::slice::from_ref(&visible), true).unwrap();
         assert_eq!(all, "no endpoint hides its certificate: all 1 show it");
         let mut resumed = hidden();
         resumed.server.port = 8443;
