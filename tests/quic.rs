@@ -549,3 +549,23 @@ fn ids(packet: &[u8]) -> Option<[Vec<u8>; 3]> {
     let (source, _) = rest.split_at_checked(usize::from(*length))?;
     Some([vec![*first], destination.to_vec(), source.to_vec()])
 }
+
+/// A CONNECTION_CLOSE in a Handshake packet shows with the keys only.
+#[test]
+fn a_close_that_was_seen_is_what_ended_the_connection() {
+    let folder = "fixtures/captures/quic/quic-client-refuses";
+    let (capture, keys) = (
+        format!("{folder}/capture.pcap"),
+        format!("{folder}/keys.log"),
+    );
+    let closed_by = |flags: &[&str]| {
+        let lines = printed(&[&["read", "--format", "json"], flags].concat());
+        let event = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut events = event.filter(|event| event["type"] == "handshake");
+        events.next().unwrap()["closed_by"].clone()
+    };
+    assert_eq!(closed_by(&["--keylog", &keys, &capture]), "quic_close");
+    assert_eq!(closed_by(&[&capture]), "capture_end");
+}

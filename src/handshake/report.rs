@@ -238,6 +238,10 @@ fn alerts(transcript: &Transcript) -> Vec<Alert> {
 }
 
 fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
+    let quic = transcript.quic();
+    if quic.is_some_and(|quic| verdict::quic::has_closed(transcript, quic)) {
+        return Some(ClosedBy::QuicClose);
+    }
     let is_lost = transcript.peers().any(|peer| peer.is_not_tls);
     match (transcript.first_close(), end) {
         (Some((Side::Client, Close::Fin, _)), _) => Some(ClosedBy::ClientFin),

@@ -609,10 +609,7 @@ fn decisive_close<'q>(quic: &'q QuicFacts, evidence: &QuicEvidence<'_>) -> Close
     if quic.closes().is_empty() || evidence.is_in_use() {
         return Closed::Not;
     }
-    let genuine = || {
-        let closes = quic.closes().iter();
-        closes.filter(|close| !evidence.is_refuted(close))
-    };
+    let genuine = || genuine_closes(quic, evidence);
     let Some(first) = genuine().min_by_key(|seen| (seen.at.time, seen.at.packet)) else {
         return Closed::Not;
     };
@@ -642,6 +639,21 @@ fn decisive_close<'q>(quic: &'q QuicFacts, evidence: &QuicEvidence<'_>) -> Close
         true => Closed::By(first),
         false => Closed::Not,
     }
+}
+
+/// The CONNECTION_CLOSE frames that nothing contradicts.
+fn genuine_closes<'q>(
+    quic: &'q QuicFacts,
+    evidence: &QuicEvidence<'_>,
+) -> impl Iterator<Item = &'q CloseSeen> {
+    let closes = quic.closes().iter();
+    closes.filter(|close| !evidence.is_refuted(close))
+}
+
+/// Whether a side was seen to close the connection.
+pub(in crate::handshake) fn has_closed(transcript: &Transcript, quic: &QuicFacts) -> bool {
+    let evidence = QuicEvidence::new(transcript, quic);
+    genuine_closes(quic, &evidence).next().is_some()
 }
 
 /// Whether a CONNECTION_CLOSE names an error of the handshake, and not only that the connection is over.
