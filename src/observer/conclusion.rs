@@ -3,6 +3,7 @@
 use crate::event::{Handshake, Identity, Outcome, UnknownBecause};
 use crate::handshake::{End, KeyUse, Origin, Tracker};
 use crate::stats::Stats;
+use crate::time::Timestamp;
 
 use super::Config;
 use super::retained::RetainedPackets;
@@ -22,6 +23,20 @@ pub(super) struct Concluded {
     pub(super) identity: Identity,
     /// Its packets, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
+}
+
+/// A table of what is under way apart from TCP, which is reported as it stands when the capture ends.
+pub(super) trait Unfinished {
+    /// Bytes of memory that it takes.
+    fn allocated(&self) -> usize;
+
+    /// Reports one of those that are left. False if there is none.
+    fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool;
 }
 
 impl Conclusion<'_> {

@@ -25,7 +25,7 @@ use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
 
 use super::Config;
 use super::account::LARGE_HANDSHAKE;
-use super::conclusion::{Concluded, Conclusion};
+use super::conclusion::{Concluded, Conclusion, Unfinished};
 use super::open_handshakes::OpenHandshakes;
 use super::retained::RetainedPackets;
 use super::shard::ShardOutput;
@@ -620,6 +620,28 @@ const DONE_TIMEOUT: Duration = Duration::from_secs(120);
 /// go on, or repeat what it had sent within its first probe, after a second (RFC 9002 §6.2.2).
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(3);
 
+impl Unfinished for DatagramTable {
+    fn allocated(&self) -> usize {
+        self.flows.allocated()
+            + self.allocated
+            + self.by_id.capacity() * (size_of::<(ConnectionId, FlowKey)>() + 1)
+            + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
+    }
+
+    fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let index = self.flows.any();
+        if let Some(index) = index {
+            self.remove(index, End::CaptureEnd, now, conclusion, output);
+        }
+        index.is_some()
+    }
+}
+
 impl DatagramTable {
     /// A table that may take `share` bytes of memory, and more while there is room ([`DatagramTable::note_room`]). A handshake
     /// without progress is reported after `handshake_timeout`.
@@ -643,14 +665,6 @@ impl DatagramTable {
     /// How many conversations there are.
     pub(super) fn len(&self) -> usize {
         self.flows.len()
-    }
-
-    /// Bytes of memory that it takes, with all that it holds.
-    pub(super) fn allocated(&self) -> usize {
-        self.flows.allocated()
-            + self.allocated
-            + self.by_id.capacity() * (size_of::<(ConnectionId, FlowKey)>() + 1)
-            + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
     }
 
     /// Notes how many bytes it may take in addition to what it takes now.
@@ -1179,20 +1193,6 @@ impl DatagramTable {
             conclusion.stats.connections_timed_out += 1;
             self.remove(index, End::CaptureEnd, until, conclusion, output);
         }
-    }
-
-    /// Reports some of what is left at the end of the capture: one handshake. False if there is none.
-    pub(super) fn finish_one(
-        &mut self,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let index = self.flows.any();
-        if let Some(index) = index {
-            self.remove(index, End::CaptureEnd, now, conclusion, output);
-        }
-        index.is_some()
     }
 
     fn remove(

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 use crate::transport::SeenPackets;
 use crate::transport::eap::{EapCode, EapMethod, EapPacket};
 
-use super::conclusion::Conclusion;
+use super::conclusion::{Conclusion, Unfinished};
 use super::logins::{COPY, LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
 use super::open_handshakes::OpenHandshakes;
 use super::shard::ShardOutput;
@@ -109,6 +109,25 @@ impl LanLogin {
     }
 }
 
+impl Unfinished for LanLogins {
+    fn allocated(&self) -> usize {
+        self.held + self.seen.allocated() + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
+    }
+
+    fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let oldest = self.oldest();
+        if let Some(key) = oldest {
+            self.remove(key, End::CaptureEnd, now, conclusion, output);
+        }
+        oldest.is_some()
+    }
+}
+
 impl LanLogins {
     /// No logins. A login without progress is reported after `timeout`, or when authenticators have forgotten it.
     pub(super) fn new(timeout: Option<Duration>) -> Self {
@@ -130,11 +149,6 @@ impl LanLogins {
     /// Handshakes without a verdict.
     pub(super) const fn open(&self) -> &OpenHandshakes {
         &self.open
-    }
-
-    /// Bytes of memory that logins take.
-    pub(super) fn allocated(&self) -> usize {
-        self.held + self.seen.allocated() + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
     }
 
     /// Takes a frame.
@@ -495,20 +509,6 @@ impl LanLogins {
         {
             self.remove(oldest, End::Silence, now, conclusion, output);
         }
-    }
-
-    /// Reports some of what is left at the end of the capture: one login. False if there is none.
-    pub(super) fn finish_one(
-        &mut self,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let oldest = self.oldest();
-        if let Some(key) = oldest {
-            self.remove(key, End::CaptureEnd, now, conclusion, output);
-        }
-        oldest.is_some()
     }
 
     /// The login that was quiet for longest. There are few: a look at each is cheap.

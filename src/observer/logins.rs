@@ -23,7 +23,7 @@ use crate::transport::radius::{
 use crate::transport::tcp::{Arrival, Chunk, RoundTrips};
 
 use super::Config;
-use super::conclusion::{Concluded, Conclusion};
+use super::conclusion::{Concluded, Conclusion, Unfinished};
 use super::datagrams::DatagramPacket;
 use super::open_handshakes::OpenHandshakes;
 use super::retained::RetainedPackets;
@@ -141,6 +141,25 @@ struct Repeated {
     last: Timestamp,
 }
 
+impl Unfinished for Logins {
+    fn allocated(&self) -> usize {
+        self.held + self.radius.allocated()
+    }
+
+    fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let oldest = self.radius.oldest();
+        if let Some(place) = oldest {
+            self.remove(place, End::CaptureEnd, now, conclusion, output);
+        }
+        oldest.is_some()
+    }
+}
+
 impl Logins {
     /// No logins; all together may take `share` bytes, and more while there is room ([`Logins::note_room`]). A login without
     /// progress is reported after `timeout`, or when servers have forgotten it.
@@ -163,11 +182,6 @@ impl Logins {
     /// Handshakes without a verdict.
     pub(super) const fn open(&self) -> &OpenHandshakes {
         &self.open
-    }
-
-    /// Bytes of memory that logins take.
-    pub(super) fn allocated(&self) -> usize {
-        self.held + self.radius.allocated()
     }
 
     /// Notes how many bytes logins may take in addition to what they take now.
@@ -367,20 +381,6 @@ impl Logins {
         while let Some(place) = self.radius.expired(now, self.timeout) {
             self.remove(place, End::Silence, now, conclusion, output);
         }
-    }
-
-    /// Reports some of what is left at the end of the capture: one login. False if there is none.
-    pub(super) fn finish_one(
-        &mut self,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let oldest = self.radius.oldest();
-        if let Some(place) = oldest {
-            self.remove(place, End::CaptureEnd, now, conclusion, output);
-        }
-        oldest.is_some()
     }
 
     /// Forgets the quietest login, while there is no room for all.

@@ -17,7 +17,7 @@ use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME,
 use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sought};
 
 use super::account::{self, Account, SharedRoom};
-use super::conclusion::{Concluded, Conclusion};
+use super::conclusion::{Concluded, Conclusion, Unfinished};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
 use super::flows::{Flows, Passage};
@@ -1110,32 +1110,28 @@ impl Shard {
             }
             self.remove(index, End::CaptureEnd, output);
         }
+        !(self.finish_table(Self::logins, output)
+            && self.finish_table(Self::lan_logins, output)
+            && self.finish_table(Self::datagrams, output))
+    }
+
+    /// Reports what is left of a table, one by one; false if there is more when enough was reported.
+    fn finish_table<T: Unfinished>(
+        &mut self,
+        parts: impl for<'s> Fn(&'s mut Self) -> (&'s mut T, Conclusion<'s>),
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
         let now = self.now;
         while !self.has_reported_enough() {
-            let before = self.logins.allocated();
-            let (logins, mut conclusion) = self.logins();
-            if !logins.finish_one(now, &mut conclusion, output) {
-                break;
+            let (table, mut conclusion) = parts(self);
+            let before = table.allocated();
+            if !table.finish_one(now, &mut conclusion, output) {
+                return true;
             }
-            self.reported += before.saturating_sub(self.logins.allocated());
+            let freed = before.saturating_sub(table.allocated());
+            self.reported += freed;
         }
-        while !self.has_reported_enough() {
-            let before = self.lan_logins.allocated();
-            let (logins, mut conclusion) = self.lan_logins();
-            if !logins.finish_one(now, &mut conclusion, output) {
-                break;
-            }
-            self.reported += before.saturating_sub(self.lan_logins.allocated());
-        }
-        while !self.has_reported_enough() {
-            let before = self.datagrams.allocated();
-            let (datagrams, mut conclusion) = self.datagrams();
-            if !datagrams.finish_one(now, &mut conclusion, output) {
-                return false;
-            }
-            self.reported += before.saturating_sub(self.datagrams.allocated());
-        }
-        true
+        false
     }
 
     /// The conversations over UDP, and what makes reports of them.
