@@ -564,12 +564,11 @@ fn a_capture_without_handshakes_fails_unless_the_policy_allows_it() {
     let text = "allow-empty = true\n[[rule]]\nmax-failures = 0\n";
     let policy = file("allow-empty.toml", text);
     assert_eq!(status(&["--policy", &policy, &empty]), HELD);
-    let selected = ["--server-name", "nobody.example", &capture("mtls-day")];
-    assert_eq!(
-        status(&selected),
-        VIOLATED,
-        "nor does one of which nothing is selected"
-    );
+    let selected =
+        crate::support::check::output(&["--server-name", "nobody.example", &capture("mtls-day")]);
+    let warning = "warning: the selection excludes all 16 handshakes\n";
+    assert_eq!(stderr(&selected), warning);
+    assert_eq!(selected.status.code(), Some(VIOLATED));
 }
 
 #[test]
@@ -669,7 +668,7 @@ fn input_that_cannot_be_checked_has_its_own_exit_status() {
     let baseline = file("junk.jsonl", "junk\n");
     let empty = file("empty.toml", "# nothing\n");
     let settings = file("settings.toml", "allow-empty = true\n");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (
             &["--policy", &empty, &good],
             &format!("error: policy `{empty}` has no assertions\n\nhint: add a rule, "),
@@ -700,6 +699,10 @@ fn input_that_cannot_be_checked_has_its_own_exit_status() {
             "error: `--update` writes a baseline, and none is named",
         ),
         (
+            &["--expect-counts", &good],
+            "error: `--expect-counts` compares with a baseline, and none is named",
+        ),
+        (
             &["--format", "json,github", &good],
             "error: two reports cannot both go to standard output",
         ),
@@ -722,7 +725,18 @@ fn no_output_replaces_what_is_read_or_another_output() {
     let policy = file("kept.toml", "[[rule]]\nmax-failures = 0\n");
     let report = scratch("one-report");
     let twice = format!("json={report},junit={report}");
-    let cases: [(&[&str], &str); 4] = [
+    let roots = file("kept.pem", "no certificates\n");
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &[
+                "--ca-file",
+                &roots,
+                "--format",
+                &format!("json={roots}"),
+                &taken,
+            ],
+            "error: `--format` would replace `ROOTS`, which is a file of trusted roots\n",
+        ),
         (
             &["--format", &format!("json={taken}"), &taken],
             "error: `--format` would replace `PATH`, which is one of the captures\n",
@@ -750,6 +764,7 @@ fn no_output_replaces_what_is_read_or_another_output() {
     for (arguments, expected) in cases {
         let output = output(arguments);
         let expected = expected.replace("PATH", &taken).replace("POLICY", &policy);
+        let expected = expected.replace("ROOTS", &roots);
         assert_eq!(stderr(&output), expected.replace("REPORT", &report));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

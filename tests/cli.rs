@@ -287,7 +287,7 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_reported() {
     );
     assert_eq!(
         complaint,
-        "warning: wrong secrets: those for 1 connection do not decrypt it\n"
+        "warning: the secrets for 1 connection are wrong: they do not decrypt what was captured\n"
     );
 }
 

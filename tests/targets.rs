@@ -100,7 +100,7 @@ fn an_empty_list_is_explained_on_standard_error() {
     for (flags, reason, hint) in [
         (
             ["--hidden", &secrets],
-            "no endpoint hides its certificate: all 1 show it",
+            "the only endpoint shows its certificate",
             "leave out `--hidden`",
         ),
         (

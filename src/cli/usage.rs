@@ -70,7 +70,7 @@ impl Usage<'_> {
             Some(ContextValue::String(meant)) => Some(meant.as_str()),
             _ => None,
         };
-        let meant = nearest(value, &known).or(suggested);
+        let meant = nearest(&value.to_ascii_lowercase(), &known).or(suggested);
         failure.maybe_hint(one_of.map(|one_of| match meant {
             Some(meant) => format!("did you mean `{meant}`? {one_of}"),
             None => one_of,
@@ -181,11 +181,18 @@ impl Usage<'_> {
             return CliError::new(format_args!("`{argument}` is given more than once"))
                 .hint("give it once");
         }
+        let takes_name = [&argument]
+            .into_iter()
+            .chain(&others)
+            .any(|one| *one == "--print-policy");
         let others = others.join("` and `");
-        CliError::new(format_args!(
+        let failure = CliError::new(format_args!(
             "`{argument}` and `{others}` exclude each other"
-        ))
-        .hint("leave one of them out")
+        ));
+        failure.hint(match takes_name {
+            true => "`--print-policy=NAME` prints a preset, and reads no capture",
+            false => "leave one of them out",
+        })
     }
 
     /// The command that was typed.
@@ -244,8 +251,11 @@ fn first_example(command: &Command) -> Option<String> {
     Some(example.to_owned())
 }
 
-/// The option in `--format <FORMAT>`, `--print-policy[=<NAME>]` or `--format=xml`.
+/// The option in `--format <FORMAT>`, `--print-policy[=<NAME>]` or `--format=xml`; what is no option is left as it is.
 fn flag_of(argument: &str) -> &str {
+    if !argument.starts_with('-') {
+        return argument;
+    }
     argument.split([' ', '=', '[']).next().unwrap_or_default()
 }
 
@@ -366,6 +376,11 @@ mod tests {
                 "did you mean `json`? one of `table`, `rows`, ",
             ),
             (
+                "read --outcome FAILURE x.pcap",
+                "invalid value `FAILURE` for `--outcome`",
+                "did you mean `failure`? one of `",
+            ),
+            (
                 "read --format xyz x.pcap",
                 "invalid value `xyz` for `--format`",
                 "one of `table`, `rows`, ",
@@ -384,6 +399,11 @@ mod tests {
                 "check --expect a --new-only b x.pcap",
                 "`--expect` and `--new-only` exclude each other",
                 "leave one of them out",
+            ),
+            (
+                "check --print-policy mozilla-modern",
+                "`--print-policy` and `[CAPTURE]...` exclude each other",
+                "`--print-policy=NAME` prints a preset, and reads no capture",
             ),
             (
                 "check --policy a --policy b x.pcap",

@@ -401,7 +401,9 @@ impl Query {
                     continue;
                 }
                 "client_certificate" if value.is_empty() => continue,
-                "client_certificate" => return Err("`client_certificate` is `absent`".to_owned()),
+                "client_certificate" => {
+                    return Err("`client_certificate` takes only `absent`".to_owned());
+                }
                 "format" if matches!(value, "html" | "json") => continue,
                 "format" => return Err("`format` is `html` or `json`".to_owned()),
                 key => {
@@ -661,7 +663,7 @@ mod tests {
             ("format=xml", "`format` is `html` or `json`"),
             (
                 "client_certificate=presented",
-                "`client_certificate` is `absent`",
+                "`client_certificate` takes only `absent`",
             ),
             (
                 "client_finding=untrusted",

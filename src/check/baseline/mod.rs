@@ -52,6 +52,8 @@ struct Expected {
 pub enum BaselineError {
     /// This line, counted from 1, does not begin or continue a JSON object.
     NotJson(usize),
+    /// This line begins a JSON object that is no event.
+    NotEvent(usize),
     /// It has more than [`MAX_BASELINE`] handshakes.
     TooLong,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for BaselineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotJson(line) => write!(f, "line {line} is not part of a JSON object"),
+            Self::NotEvent(line) => write!(f, "line {line} is not a handshake"),
             Self::TooLong => write!(f, "more than {MAX_BASELINE} handshakes"),
         }
     }
@@ -72,7 +75,7 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// When there is anything but JSON objects, or there are too many.
+    /// When there is anything but events as JSON objects, or there are too many.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
         let mut baseline = Self::default();
         let mut objects =
@@ -85,8 +88,11 @@ impl Baseline {
             };
             let value =
                 object.map_err(|error| BaselineError::NotJson(line(text, begin, &error)))?;
-            if value.get("type").is_some_and(|kind| kind != "handshake") {
-                continue;
+            match value.get("type") {
+                Some(kind) if kind != "handshake" => continue,
+                Some(_) => {}
+                None if value.contains_key("outcome") => {}
+                None => return Err(BaselineError::NotEvent(first_line(text, begin))),
             }
             if handshakes == MAX_BASELINE {
                 return Err(BaselineError::TooLong);
@@ -211,8 +217,14 @@ fn line(text: &str, begin: usize, error: &serde_json::Error) -> usize {
     if error.line() > 0 {
         return error.line();
     }
-    let before = text.get(..begin).unwrap_or_default();
-    before.matches('\n').count() + 1
+    first_line(text, begin)
+}
+
+/// The line, counted from 1, of what follows the whitespace at `begin`.
+fn first_line(text: &str, begin: usize) -> usize {
+    let rest = text.get(begin..).unwrap_or_default();
+    let start = begin + (rest.len() - rest.trim_start().len());
+    text.get(..start).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// Handshakes for a baseline.
@@ -687,13 +699,20 @@ mod tests {
     #[test]
     fn a_line_that_is_not_an_object_is_refused() {
         for (text, line) in [
-            ("{}\n[]", 2),
+            ("{\"type\": \"stats\"}\n[]", 2),
             ("{", 1),
-            ("{}\n{\n\"a\": b}", 3),
+            ("{\"type\": \"stats\"}\n{\n\"a\": b}", 3),
             ("junk", 1),
         ] {
             let error = Baseline::parse(text).unwrap_err();
             assert_eq!(error, BaselineError::NotJson(line), "{text}");
         }
+    }
+
+    #[test]
+    fn an_object_that_is_no_event_is_refused() {
+        let text = "{\"type\": \"stats\"}\n\n{\"rule\": \"ours\"}\n";
+        let error = Baseline::parse(text).unwrap_err();
+        assert_eq!(error, BaselineError::NotEvent(3));
     }
 }

@@ -25,7 +25,8 @@ use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedP
 use crate::cli::config::{Analysis, Needs, RunFiles, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
-use crate::cli::output::whole_file;
+use crate::cli::output::{none_selected, whole_file};
+use crate::cli::say;
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -45,6 +46,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let mut files = files(&args.assertions);
     files.read("one of the captures", &args.paths);
     files.read("a key log", &args.input.keylog);
+    files.read_roots(&args.judgement.ca_file);
     files.check()?;
     let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
@@ -306,6 +308,9 @@ pub(super) fn skip_system_roots(args: &AssertionArgs, judgement: &mut JudgementA
 /// Evaluates the selected handshakes, and compares them with the baseline if there is one.
 pub(super) struct CheckSink {
     selection: Selection,
+    /// Handshakes that were seen, and those of them that the selection includes.
+    seen: u64,
+    selected: u64,
     evaluation: Evaluation,
     allows_empty: bool,
     baseline: Option<(PathBuf, Expectation)>,
@@ -329,6 +334,11 @@ impl CheckSink {
         let policy = policy(args)?;
         if args.expect.is_none() {
             refuse_empty(&policy)?;
+        }
+        if args.expect_counts && args.expect.is_none() {
+            let failure =
+                Failure::new("`--expect-counts` compares with a baseline, and none is named");
+            return Err(failure.hint("name one, as in `--expect expected.json`"));
         }
         let baseline = match &args.expect {
             Some(path) if args.update => {
@@ -356,6 +366,8 @@ impl CheckSink {
         };
         Ok(Self {
             selection,
+            seen: 0,
+            selected: 0,
             allows_empty: policy.allows_empty,
             evaluation: Evaluation::new(policy, context).without(known),
             baseline,
@@ -369,6 +381,9 @@ impl CheckSink {
         warnings: &InputWarnings,
         is_complete: bool,
     ) -> Result<Report, Failure> {
+        if self.seen > 0 && self.selected == 0 {
+            say::warning(none_selected(self.seen));
+        }
         let (mut report, known) = self.evaluation.finish_with_findings(stats, warnings);
         report.is_complete = is_complete;
         // Later runs would compare with what an incomplete input shows.
@@ -406,9 +421,11 @@ impl Sink for CheckSink {
     }
 
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.seen += 1;
         if !self.selection.selects(event) {
             return Ok(());
         }
+        self.selected += 1;
         self.evaluation.handshake(event);
         match &mut self.baseline {
             None => {}
@@ -501,10 +518,10 @@ fn read_text(path: &Path, most: u64) -> io::Result<String> {
 
 fn read(path: &Path) -> Result<Baseline, Failure> {
     Baseline::parse(&read_baseline(path)?).map_err(|error| {
-        Failure::new(format_args!(
-            "invalid baseline `{}`: {error}",
-            path.display()
-        ))
+        let path = path.display();
+        let failure = Failure::new(format_args!("invalid baseline `{path}`: {error}"));
+        failure
+            .hint("`--expect` reads what `--expect FILE --update` or `read --format json` writes")
     })
 }
 
@@ -529,7 +546,7 @@ fn update(path: &Path, text: &str, count: usize, what: &str) -> Result<(), Failu
         .map_err(|error| cannot("write baseline", path, &error))?;
     let path = path.display();
     let plural = if count == 1 { "" } else { "s" };
-    crate::cli::say::line(format_args!("{count} {what}{plural} written to `{path}`"));
+    say::line(format_args!("{count} {what}{plural} written to `{path}`"));
     Ok(())
 }
 

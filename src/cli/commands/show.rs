@@ -362,7 +362,10 @@ fn no_such_number(number: usize, count: usize) -> CliError {
     let what = format_args!("no handshake {number}");
     match count {
         count if number > count => {
-            CliError::new(what).hint(format!("there are {}", counted(count)))
+            CliError::new(what).hint(match count {
+                1 => "there is one handshake".to_owned(),
+                count => format!("there are {}", counted(count)),
+            })
         }
         _ => CliError::new(what).hint(format!(
             "only the first {MAX_KEPT} can be selected by number; narrow the input with `--since` or `-f`"

@@ -16,7 +16,7 @@ use crate::cli::config::args::TargetsArgs;
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
-use crate::cli::output::closed_pipe_is_success;
+use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
 /// Reads all captures and writes the list; writes nothing if none can be read.
@@ -92,7 +92,7 @@ impl<W: Write> SelectedHandshakes<W> {
         let reason = self.targets.emptiness()?;
         Some(match (self.seen, self.selected) {
             (0, _) => "no handshakes found".to_owned(),
-            (seen, 0) => format!("the selection excludes all {seen} handshakes"),
+            (seen, 0) => none_selected(seen),
             _ => reason,
         })
     }

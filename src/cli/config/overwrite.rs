@@ -24,6 +24,11 @@ impl RunFiles {
         self.inputs.extend(paths.map(|path| (what, path)));
     }
 
+    /// Notes the files with the roots that the run trusts.
+    pub(crate) fn read_roots(&mut self, paths: &[PathBuf]) {
+        self.read("a file of trusted roots", paths);
+    }
+
     /// Notes files that the run writes, and the flag that names them.
     pub(crate) fn written<'p>(
         &mut self,

@@ -142,6 +142,7 @@ impl ReadConfig {
         let mut files = RunFiles::default();
         files.read("one of the captures", &args.paths);
         files.read("a key log", &args.common.input.keylog);
+        files.read_roots(&args.judgement.ca_file);
         files.written("--report", &args.report);
         files.check()?;
         let limit = memory::limit(&args.judgement.memory);

@@ -71,7 +71,7 @@ pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
     }
     if stats.connections_keys_wrong > 0 {
         say::warning(format_args!(
-            "wrong secrets: those for {} do not decrypt it",
+            "the secrets for {} are wrong: they do not decrypt what was captured",
             connections(stats.connections_keys_wrong)
         ));
     }

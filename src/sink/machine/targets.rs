@@ -135,7 +135,8 @@ impl<W: Write> TargetsSink<W> {
             |service: &Service| service.server_certificate() == ServerCertificate::NotSeen;
         let unseen = tcp().filter(|(_, service)| is_unseen(service)).count();
         Some(match (endpoints - unseen, unseen) {
-            (visible, 0) => format!("no endpoint hides its certificate: all {visible} show it"),
+            (1, 0) => "the only endpoint shows its certificate".to_owned(),
+            (visible, 0) => format!("all {visible} endpoints show their certificates"),
             (visible, unseen) => format!(
                 "no endpoint hides its certificate: {visible} show it, and {unseen} only resumed sessions or ended before it"
             ),
@@ -360,7 +361,7 @@ mod tests {
         assert_eq!(emptiness(std::slice::from_ref(&visible), false), None);
         assert_eq!(emptiness(&[hidden()], true), None);
         let all = emptiness(std::slice::from_ref(&visible), true).unwrap();
-        assert_eq!(all, "no endpoint hides its certificate: all 1 show it");
+        assert_eq!(all, "the only endpoint shows its certificate");
         let mut resumed = hidden();
         resumed.server.port = 8443;
         resumed.tls.resumed = Some(true);

@@ -55,6 +55,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
     let mut files = check::files(&args.assertions);
+    files.read_roots(&args.judgement.ca_file);
     files.written("--save", &args.save);
     files.written("--keylog", &args.keylog);
     files.check()?;
@@ -137,7 +138,8 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
             }
             let name = args.save.as_ref().map(|path| path.display().to_string());
             let replay = Replay::open(packets, name, dropped_at);
-            evaluate(threads, &interfaces, &analysis, sink, replay, lost)
+            let filter = options.filter.as_deref();
+            evaluate(threads, &interfaces, filter, &analysis, sink, replay, lost)
         })
         .and_then(|mut report| {
             report.captures = match &args.save {
@@ -358,6 +360,7 @@ impl PacketSource for Replay {
 fn evaluate(
     threads: usize,
     interfaces: &[String],
+    filter: Option<&str>,
     analysis: &Analysis,
     mut sink: Attributed,
     mut replay: Replay,
@@ -381,10 +384,15 @@ fn evaluate(
     warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     if run.stats.packets == 0 {
-        say::warning(format_args!(
-            "no packet on {} while the command ran: `-i any` captures on all interfaces",
-            interfaces.join(", ")
-        ));
+        let interfaces = interfaces.join(", ");
+        match filter {
+            Some(filter) => say::warning(format_args!(
+                "no packet on {interfaces} matched `{filter}` while the command ran"
+            )),
+            None => say::warning(format_args!(
+                "no packet on {interfaces} while the command ran: `-i any` captures on all interfaces"
+            )),
+        }
     }
     if let Some(attribution) = &sink.attribution {
         say::line(attribution.counts());

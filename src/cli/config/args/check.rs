@@ -14,12 +14,12 @@ Examples:
       tlscope check capture.pcapng
   Evaluate a policy, with a report for the build server and one for people:
       tlscope check --policy tlscope.toml --format text,junit=report.xml captures/
-  Fail on new violations only; the second command records the known ones:
-      tlscope check --policy tlscope.toml --new-only known.jsonl capture.pcapng
+  Record the violations of today, and then fail on new ones only:
       tlscope check --policy tlscope.toml --new-only known.jsonl --update capture.pcapng
-  Compare with a recorded baseline, and record it:
-      tlscope check --expect expected.json capture.pcapng
+      tlscope check --policy tlscope.toml --new-only known.jsonl capture.pcapng
+  Record a baseline, and compare with it:
       tlscope check --expect expected.json --update capture.pcapng
+      tlscope check --expect expected.json capture.pcapng
   Print a preset, and what an assertion means:
       tlscope check --print-policy=mozilla-intermediate
       tlscope check --explain min-version
@@ -66,7 +66,7 @@ pub(in crate::cli) struct CheckArgs {
     /// default policy.
     #[arg(
         long, value_enum, value_name = "NAME", num_args = 0..=1, require_equals = true,
-        default_missing_value = "effective", help_heading = "Assertions", env = "TLSCOPE_PRINT_POLICY"
+        default_missing_value = "effective", conflicts_with_all = ["paths", "explain"], help_heading = "Assertions", env = "TLSCOPE_PRINT_POLICY"
     )]
     pub(in crate::cli) print_policy: Option<PrintedPolicy>,
 

@@ -11,7 +11,7 @@ pub(crate) struct MemoryArgs {
     ///
     /// In a control group with less memory, as in a container or a systemd unit with
     /// `MemoryMax`, the default is half of that. At the limit, tlscope first gives up the
-    /// oldest handshakes without an answer, and counts those that it could not judge. An
+    /// oldest handshakes without an answer, and counts them. An
     /// open handshake takes 3 to 6 KB, a connection 300 bytes; docs/limits.md has the
     /// figures. The minimum is 96M.
     #[arg(
