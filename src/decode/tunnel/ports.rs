@@ -60,9 +60,12 @@ impl UdpTunnel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelPorts {
     ports: Cow<'static, [(u16, UdpTunnel)]>,
-    /// A bit for each of these ports modulo 64, so that most datagrams need no look at the list.
-    bits: u64,
+    /// A bit for each of these ports modulo [`BITS`], so that most datagrams need no look at the list.
+    bits: [u64; BITS / 64],
 }
+
+/// One line of the cache. With 64 bits, the ports of a few tunnels would claim a third of all datagrams, and those of DNS.
+const BITS: usize = 512;
 
 impl Default for TunnelPorts {
     fn default() -> Self {
@@ -91,9 +94,10 @@ impl TunnelPorts {
             Cow::Borrowed(ports) => ports,
             Cow::Owned(ports) => ports.as_slice(),
         };
-        let (mut bits, mut at) = (0, 0);
+        let (mut bits, mut at) = ([0; BITS / 64], 0);
         while at < known.len() {
-            bits |= bit(known[at].0);
+            let (word, bit) = place(known[at].0);
+            bits[word] |= bit;
             at += 1;
         }
         Self { ports, bits }
@@ -101,10 +105,24 @@ impl TunnelPorts {
 
     /// The tunnel that a datagram between two ports may hold.
     #[must_use]
+    #[inline]
     pub fn find(&self, source: u16, destination: u16) -> Option<UdpTunnel> {
-        if self.bits & (bit(source) | bit(destination)) == 0 {
-            return None;
+        if self.may_have(source) | self.may_have(destination) {
+            self.find_in_list(source, destination)
+        } else {
+            None
         }
+    }
+
+    /// Whether a port may be one of these.
+    #[inline]
+    const fn may_have(&self, port: u16) -> bool {
+        let (word, bit) = place(port);
+        self.bits[word] & bit != 0
+    }
+
+    #[inline(never)]
+    fn find_in_list(&self, source: u16, destination: u16) -> Option<UdpTunnel> {
         let of = |port: u16| self.ports.iter().find(|(known, _)| *known == port);
         let receiver = of(destination).map(|(_, tunnel)| *tunnel);
         receiver.or_else(|| {
@@ -150,9 +168,10 @@ impl TunnelPorts {
     }
 }
 
-/// The bit of a port.
-const fn bit(port: u16) -> u64 {
-    1 << (port % 64)
+/// Where the bit of a port is.
+const fn place(port: u16) -> (usize, u64) {
+    let bit = port as usize % BITS;
+    (bit / 64, 1 << (bit % 64))
 }
 
 impl FromStr for TunnelPorts {
