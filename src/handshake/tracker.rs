@@ -334,6 +334,16 @@ impl Tracker {
         self.transcript.note_until(until);
     }
 
+    /// Takes back closes that the acknowledgments of both directions contradict, once these are complete; true if one was.
+    pub fn note_ignored_closes(&mut self) -> bool {
+        let has_closed = |transcript: &Transcript| {
+            Direction::BOTH.map(|direction| transcript.has_closed(direction))
+        };
+        let before = has_closed(&self.transcript);
+        self.transcript.note_ignored_closes();
+        before != has_closed(&self.transcript)
+    }
+
     /// Notes that no more bytes will come.
     pub fn handle_end(&mut self) {
         let (framing, mut recorder) = self.split();

@@ -34,7 +34,7 @@ pub(super) struct Flow {
     pub(super) stage: Stage,
     /// Segments that acknowledge what has not been delivered yet.
     waiting: Option<Box<Waiting>>,
-    /// Segments with numbers out of every window.
+    /// Segments with numbers out of every window, or a reset before TLS.
     suspects: Option<Box<Suspects>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
@@ -239,6 +239,7 @@ impl Flow {
                 Answer::Packets => Lifetime::Unanswered,
                 Answer::None => Lifetime::HalfOpen,
             },
+            Stage::Watching(_) if self.was_reset_early() => Lifetime::Reset,
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
@@ -357,7 +358,18 @@ impl Flow {
 
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
     pub(super) fn is_over(&self) -> bool {
-        self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
+        self.tcp.is_closed()
+            && !self.has_handshake()
+            && !self.is_waiting()
+            && !self.was_reset_early()
+    }
+
+    /// Whether it was reset before TLS, which may begin all the same if another host sent the reset.
+    pub(super) fn was_reset_early(&self) -> bool {
+        let is_too_late = |way: &Direction| is_beyond_order(&self.tcp, *way);
+        self.early_reset().is_some()
+            && matches!(self.stage, Stage::Watching(_))
+            && !Direction::BOTH.iter().any(is_too_late)
     }
 
     /// Whether a SYN begins another connection between the same endpoints, without a doubt: this one is over, or nothing
@@ -394,7 +406,7 @@ impl Flow {
         at: Arrival,
         budget: &mut Budget,
     ) -> Finding {
-        if self.suspects.is_none() && !budget.reserve(boxed::<Suspects>()) {
+        if !self.has_room_for_suspects(budget) {
             budget.out_of_window += 1;
             return Finding::Unconfirmed;
         }
@@ -404,6 +416,11 @@ impl Flow {
             self.tcp.resume(direction, segment);
         }
         finding
+    }
+
+    /// Whether there is a list of suspects, or room for one.
+    fn has_room_for_suspects(&self, budget: &mut Budget) -> bool {
+        self.suspects.is_some() || budget.reserve(boxed::<Suspects>())
     }
 
     /// Takes the segments that were not admitted.
@@ -690,10 +707,31 @@ impl Flow {
     ) -> bool {
         self.tcp.note_turn(direction, segment);
         if let Stage::Watching(_) = self.stage {
+            self.note_early_reset(direction, segment, at, budget);
             self.watch(direction, segment, at, context, budget);
         }
         self.note(direction, segment, at);
         self.feed(direction, segment, at, budget)
+    }
+
+    /// Notes a reset before TLS. It may be forged: hosts that go on show it.
+    fn note_early_reset(
+        &mut self,
+        sender: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) {
+        let is_early = segment.flags.rst && self.tcp.is_accepted();
+        if is_early && self.has_room_for_suspects(budget) {
+            let at = self.tcp.arrival(sender, segment, at);
+            let suspects = self.suspects.get_or_insert_default();
+            suspects.keep_reset(sender, at);
+        }
+    }
+
+    fn early_reset(&self) -> Option<(Direction, Arrival)> {
+        self.suspects.as_ref()?.reset()
     }
 
     /// Takes a segment that has waited for its turn.
@@ -772,7 +810,7 @@ impl Flow {
         if let (true, Stage::Handshake(open)) = (segment.flags.fin, &mut self.stage) {
             // Its header counts at once, so a later segment may deliver this close.
             let arrival = self.tcp.arrival(direction, segment, at);
-            open.fins[direction].get_or_insert(arrival);
+            open.note_fin(direction, arrival);
         }
         let waiting = self.waiting.get_or_insert_with(|| {
             Box::new(Waiting {
@@ -988,6 +1026,7 @@ impl Flow {
             let is_started = self.tcp.is_started(way);
             is_started.then(|| self.tcp.delivered(way))
         }));
+        let early_reset = self.early_reset();
         let stage = &mut self.stage;
         // Who sent the hello, and what it had acknowledged.
         let mut hello = None;
@@ -1004,6 +1043,9 @@ impl Flow {
                 };
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
                 open.note_directions(is_in_view, before, (first_bytes, has_opening), at);
+                if let Some((sender, at)) = early_reset {
+                    open.connection.handle_close(sender, Close::Rst, at);
+                }
                 let rest = bytes.get(skipped..).unwrap_or_default();
                 hello = Some((sender, arrival.acknowledged));
                 // The peer's stream will begin where the hello was sent: what it acknowledges is counted from there.
@@ -1084,6 +1126,9 @@ impl Flow {
         let first_bytes = self.tcp.first_bytes();
         let has_opening = self.tcp.has_opening();
         open.note_directions(is_in_view, self.before, (first_bytes, has_opening), at);
+        if let Some((sender, at)) = self.early_reset() {
+            open.connection.handle_close(sender, Close::Rst, at);
+        }
         self.stage = Stage::Handshake(open);
         if !self.tcp.is_started(direction) {
             self.tcp.restart(direction, segment.first_byte(), budget);
@@ -1123,7 +1168,7 @@ impl Flow {
         };
         if segment.flags.fin {
             let arrival = self.tcp.arrival(direction, segment, at);
-            open.fins[direction].get_or_insert(arrival);
+            open.note_fin(direction, arrival);
         }
         let conflicting = self
             .tcp
@@ -1178,6 +1223,15 @@ impl Flow {
         }
     }
 
+    /// Takes back closes that both sides ignored, as acknowledgments without data may show; true if there was one.
+    pub(super) fn note_ignored_closes(&mut self) -> bool {
+        let Stage::Handshake(open) = &mut self.stage else {
+            return false;
+        };
+        self.tcp.settle_delivery(open.connection.delivery_mut());
+        open.connection.note_ignored_closes()
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
     /// the observation, and `end_of_view` that in which its source could show the connection, if that has ended before.
     ///
@@ -1200,6 +1254,7 @@ impl Flow {
             open.connection.note_client_round_trip(trip);
         }
         self.tcp.settle_delivery(open.connection.delivery_mut());
+        open.connection.note_ignored_closes();
         let mut lost_in_network = PerDirection::default();
         for direction in Direction::BOTH {
             // What the receiver never got is no gap in the capture, and what follows it never counted.
@@ -1299,6 +1354,20 @@ impl Open {
         self.fins = PerDirection::default();
     }
 
+    /// Notes a FIN that may have to wait for what precedes it. One that lies further ahead takes the place of one that was refuted.
+    fn note_fin(&mut self, sender: Direction, at: Arrival) {
+        let known = &mut self.fins[sender];
+        if known.is_none_or(|known| at.end.wrapping_sub(known.end).cast_signed() > 0) {
+            *known = Some(at);
+        }
+    }
+
+    /// When the FIN came that is delivered with the segment captured `at`.
+    fn fin_at(&self, sender: Direction, at: Arrival) -> Arrival {
+        let noted = self.fins[sender].filter(|fin| fin.end == at.end);
+        noted.unwrap_or(at)
+    }
+
     /// Hands to the handshake what the transport delivers; true if `sender` has closed now.
     fn deliver(&mut self, sender: Direction, delivery: Delivery<'_>) -> bool {
         let (how, at) = match delivery {
@@ -1306,7 +1375,7 @@ impl Open {
                 self.handle_chunk(sender, chunk);
                 return false;
             }
-            Delivery::Fin(at) => (Close::Fin, self.fins[sender].unwrap_or(at)),
+            Delivery::Fin(at) => (Close::Fin, self.fin_at(sender, at)),
             Delivery::Rst(at) => (Close::Rst, at),
         };
         self.connection.handle_close(sender, how, at)

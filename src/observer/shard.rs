@@ -13,7 +13,9 @@ use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, Origin, ReportCaches, add_dialogue};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
-use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
+use crate::transport::tcp::{
+    Arrival, Budget, ClosedFlows, Finding, FirstBytes, PENDING_TIME, PendingSegment,
+};
 use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sought};
 
 use super::account::{self, Account, SharedRoom};
@@ -299,7 +301,8 @@ const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
-/// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
+/// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips. So does a
+/// connection that was reset before TLS, which may go on.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections whose end is remembered: those of 5 s at 50,000 a second, of some 100 bytes each.
 const MAX_CLOSED: usize = 1 << 18;
@@ -361,6 +364,7 @@ impl Shard {
             CLOSING_TIMEOUT.min(handshake_timeout),
             ESTABLISHED_TIMEOUT,
             PENDING_TIME,
+            CLOSING_TIMEOUT.min(handshake_timeout),
         ];
         let account = Account::new(config.memory_limit.of_flows() / SHARDS, shared);
         let most_flows = account.for_flows() / Flows::BYTES_PER_FLOW;
@@ -456,9 +460,7 @@ impl Shard {
         flow.tcp.handle_header(direction, segment);
         if flow.tcp.is_closed() {
             let first_bytes = flow.tcp.first_bytes();
-            let key = self.flows.hashed(self.flows.key(index));
-            self.closed.insert(&key, first_bytes, now);
-            self.remove(index, End::Decided, output);
+            self.forget(index, first_bytes, now, output);
         } else {
             self.flows.touch(index, Lifetime::Established, now);
         }
@@ -585,9 +587,7 @@ impl Shard {
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
                 let first_bytes = flow.tcp.first_bytes();
-                let key = self.flows.hashed(self.flows.key(index));
-                self.closed.insert(&key, first_bytes, now);
-                self.remove(index, End::Decided, output);
+                self.forget(index, first_bytes, now, output);
             }
             Some(flow) if is_alive => {
                 let lifetime = flow.lifetime();
@@ -595,6 +595,19 @@ impl Shard {
             }
             _ => {}
         }
+    }
+
+    /// Removes a flow that is over, and remembers where its streams began, so that late packets begin no other.
+    fn forget(
+        &mut self,
+        index: FlowIndex,
+        first_bytes: FirstBytes,
+        now: Timestamp,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let key = self.flows.hashed(self.flows.key(index));
+        self.closed.insert(&key, first_bytes, now);
+        self.remove(index, End::Decided, output);
     }
 
     /// Notes whether a flow holds segments out of order. While these take nearly all that they may, the flows that have held some for
@@ -1069,10 +1082,20 @@ impl Shard {
         let Some(flow) = self.flows.get_mut(index) else {
             return true;
         };
+        if flow.was_reset_early() {
+            let first_bytes = flow.tcp.first_bytes();
+            self.forget(index, first_bytes, self.now, output);
+            return true;
+        }
         if !flow.has_handshake() {
             self.stats.connections_timed_out += u64::from(!flow.has_timed_out());
             self.remove(index, End::Silence, output);
             return true;
+        }
+        if flow.is_closing() && flow.note_ignored_closes() && !flow.is_closing() {
+            let lifetime = flow.lifetime();
+            self.flows.touch(index, lifetime, self.now);
+            return false;
         }
         // After a reset there is nothing left to wait for but packets that were on their way.
         let has_timed_out = !flow.is_settled() && !flow.is_closing();
@@ -1089,9 +1112,7 @@ impl Shard {
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
                 let first_bytes = flow.tcp.first_bytes();
-                let key = self.flows.hashed(self.flows.key(index));
-                self.closed.insert(&key, first_bytes, self.now);
-                self.remove(index, End::Decided, output);
+                self.forget(index, first_bytes, self.now, output);
                 true
             }
             _ => {

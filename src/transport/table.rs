@@ -83,7 +83,7 @@ impl KeyHasher {
 }
 
 /// How many lifetimes there are.
-pub const LIFETIMES: usize = 7;
+pub const LIFETIMES: usize = 8;
 
 /// How long a flow may stay without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,8 @@ pub enum Lifetime {
     Established,
     /// Segments wait for what they acknowledge.
     Waiting,
+    /// The connection was reset before TLS: if another host sent the reset, it goes on.
+    Reset,
 }
 
 impl Lifetime {
@@ -113,11 +115,13 @@ impl Lifetime {
         Self::Closing,
         Self::Established,
         Self::Waiting,
+        Self::Reset,
     ];
 
     /// In which order the lists give up flows when the table is full: the cheapest to lose first. Lists of few flows are spared
     /// ([`FlowTable::evict`]).
     const EVICTION: [Self; LIFETIMES] = [
+        Self::Reset,
         Self::Opening,
         Self::Established,
         Self::HalfOpen,
@@ -679,6 +683,7 @@ mod tests {
         Duration::from_secs(2),
         Duration::from_secs(100),
         Duration::from_secs(30),
+        Duration::from_secs(2),
     ];
 
     fn at(seconds: i64) -> Timestamp {

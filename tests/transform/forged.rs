@@ -4,7 +4,7 @@
 use tlscope::event::{Handshake, Outcome};
 
 use super::packets::{Capture, FIN, Frame, RST, SYN};
-use super::{Case, Trial, cases, effort};
+use super::{Case, Trial, Verdict, cases, effort};
 use crate::support::random::Random;
 use crate::support::tls;
 
@@ -161,6 +161,89 @@ fn a_flood_of_such_segments_changes_no_event_either() {
             observe(&changed, format!("{what:?}"));
         }
     });
+}
+
+/// Places before data that continues its sender's stream, and of which its peer, who has not closed, acknowledges more than the first
+/// byte later. Once both have closed, nothing is waited for.
+fn places_amid_streams(capture: &Capture) -> Vec<usize> {
+    let mut reached: Vec<[Option<u32>; 2]> = vec![[None; 2]; capture.connections];
+    let mut has_closed = vec![[false; 2]; capture.connections];
+    let mut places = Vec::new();
+    for (place, frame) in capture.frames.iter().enumerate() {
+        let Some(segment) = frame.segment else {
+            continue;
+        };
+        let ends = &mut reached[segment.connection];
+        let own = usize::from(segment.is_from_client);
+        let sequence = frame.sequence(segment);
+        let length = frame.payload(segment).len() as u32;
+        let is_acknowledged = |later: &Frame| {
+            later.segment.is_some_and(|answer| {
+                let acknowledged = later.acknowledgment(answer).wrapping_sub(sequence);
+                answer.connection == segment.connection
+                    && answer.is_from_client != segment.is_from_client
+                    && !later.has_flag(RST)
+                    && (2..1 << 30).contains(&acknowledged)
+            })
+        };
+        let closed = &mut has_closed[segment.connection];
+        let is_open = ends[1 - own].is_some() && !closed[1 - own];
+        closed[own] |= frame.has_flag(FIN | RST);
+        let continues = length > 0 && ends[own] == Some(sequence) && is_open;
+        if continues && capture.frames[place..].iter().any(is_acknowledged) {
+            places.push(place);
+        }
+        let begins = u32::from(frame.has_flag(SYN));
+        ends[own] = Some(sequence.wrapping_add(begins + length));
+    }
+    places
+}
+
+/// Whoever injects a close into both directions' view reaches the observer only: the peers go on, and show it.
+#[test]
+fn a_close_that_neither_side_took_notice_of_changes_no_verdict() {
+    let mut trial = Trial::default();
+    let mut tried = 0;
+    for case in cases() {
+        let Case {
+            name,
+            capture,
+            keys,
+        } = case;
+        for keys in [None, keys.as_deref()] {
+            let verdicts = |events: &[Handshake]| -> Vec<_> {
+                let verdict = |event: &Handshake| {
+                    let certificates = event.server_certificates.as_ref().map(|chain| chain.len());
+                    (Verdict::of(event).to_string(), certificates)
+                };
+                let mut verdicts: Vec<_> = events.iter().map(verdict).collect();
+                verdicts.sort();
+                verdicts
+            };
+            let expected = verdicts(&trial.observe(&capture.to_pcap(), keys));
+            let places = places_amid_streams(&capture);
+            let step = (places.len() / (PLACES * effort() as usize)).max(1);
+            for place in places.into_iter().step_by(step) {
+                for (what, flags) in [("FIN", FIN | ACK), ("RST", RST | ACK)] {
+                    let frame = &capture.frames[place];
+                    let segment = frame.segment.unwrap();
+                    let mut changed = capture.clone();
+                    let forged = frame.with_payload(frame.sequence(segment), flags, &[]);
+                    changed.frames.insert(place, forged);
+                    tried += 1;
+                    let found = verdicts(&trial.observe(&changed.to_pcap(), keys));
+                    if found != expected {
+                        let place = place + 1;
+                        let fault =
+                            format!("{name}, {what} before packet {place}: {expected:?} {found:?}");
+                        trial.faults.push(fault);
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 500, "{tried}");
+    trial.finish();
 }
 
 #[test]

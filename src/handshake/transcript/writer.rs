@@ -22,7 +22,7 @@ use crate::tls::{
     ServerHello, decompress_certificate, read_key_exchange_group, read_prime_bits,
 };
 use crate::transport::quic::QuicClose;
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, had_received};
 
 use super::super::history::{letter, sealed_letter};
 use super::parts::{
@@ -471,7 +471,13 @@ impl Transcript {
     }
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
-        self.note_ignored_reset(sender, at);
+        self.note_ignored_close(sender, at);
+        if let (Close::Fin, PeerClose::Fin(fin)) = (how, self.peers[sender].closing)
+            && at.end.wrapping_sub(fin.end).cast_signed() > 0
+            && self.delivery[sender].is_data_beyond(fin.end)
+        {
+            self.take_back_close(sender, Observed::Fin); // behind more data: a stream has one end, so the other FIN was not its own
+        }
         let is_first = !self.has_closed(sender);
         let sent = Direction::BOTH.map(|direction| self.delivery[direction].last_data);
         let is_before = |sent: &Timestamp| *sent <= at.time;
@@ -774,7 +780,7 @@ impl Transcript {
     /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before. What answers its
     /// peer's FIN belongs to no flight.
     fn note_end(&mut self, sender: Direction, at: Arrival) {
-        self.note_ignored_reset(sender, at);
+        self.note_ignored_close(sender, at);
         let is_answer_to_close = match self.peers[sender.flip()].closing.first() {
             Some((Close::Fin, fin)) => at.had_received(fin.end) == Some(true),
             _ => false,
@@ -788,21 +794,46 @@ impl Transcript {
         self.note_flight_end(sender.flip());
     }
 
-    /// Takes back a reset that both sides ignored: what `sender` does now acknowledges what its peer sent after it. Then another
-    /// host sent it, and it closed nothing.
-    fn note_ignored_reset(&mut self, sender: Direction, at: Arrival) {
-        let peer = &mut self.peers[sender.flip()];
-        let PeerClose::Rst(reset) = peer.closing else {
-            return;
-        };
-        if at.had_received(reset.end.wrapping_add(1)) != Some(true) {
-            return;
+    /// Takes back a close that both sides ignored: what `sender` does now acknowledges what its peer sent after it.
+    fn note_ignored_close(&mut self, sender: Direction, at: Arrival) {
+        self.refute_close(sender.flip(), at.acknowledged);
+    }
+
+    /// The same for acknowledgments that came alone: to be called once no more segments will come. Only data that was sent after the
+    /// close counts: a host may reset with a number that it has passed, while its peer has yet to acknowledge the rest.
+    pub(in crate::handshake) fn note_ignored_closes(&mut self) {
+        for direction in Direction::BOTH {
+            let delivery = &self.delivery[direction];
+            let closing = self.peers[direction].closing.first();
+            let goes_on = |(_, at): (Close, Arrival)| delivery.last_data >= Some(at.time);
+            if closing.is_some_and(goes_on) {
+                self.refute_close(direction, delivery.acknowledged);
+            }
         }
-        peer.closing = PeerClose::Open;
+    }
+
+    /// Takes back the close of a direction if its receiver has acknowledged what came after a reset, or in the place of a FIN and behind
+    /// it. Then another host sent it, and it closed nothing.
+    fn refute_close(&mut self, direction: Direction, acknowledged: Option<u32>) {
+        let (closed, how) = match self.peers[direction].closing {
+            PeerClose::Rst(reset) => (reset, Observed::Rst),
+            // The data shows that this is no mere number too high.
+            PeerClose::Fin(fin) if self.delivery[direction].is_data_beyond(fin.end) => {
+                (fin, Observed::Fin)
+            }
+            _ => return,
+        };
+        if had_received(acknowledged, closed.end.wrapping_add(1)) == Some(true) {
+            self.take_back_close(direction, how);
+        }
+    }
+
+    fn take_back_close(&mut self, direction: Direction, how: Observed) {
+        self.peers[direction].closing = PeerClose::Open;
         self.data_before_close = None;
-        let side = self.side(sender.flip());
+        let side = self.side(direction);
         self.observations
-            .retain(|seen| seen.side != side || seen.what != Observed::Rst);
+            .retain(|seen| seen.side != side || seen.what != how);
     }
 
     /// Notes that the peer of `sender` acts: what `sender` has sent so far is its first flight.

@@ -86,6 +86,28 @@ impl Half {
         }
     }
 
+    /// The FIN in place `fin`, if it came before the packet with which it is delivered: what that one acknowledges says nothing of it.
+    fn fin_with(&self, fin: SeqNumber, packet: Arrival) -> Arrival {
+        Arrival {
+            end: self.assembler.offset(fin.after(1)),
+            ..Arrival::new(packet.time, packet.packet)
+        }
+    }
+
+    /// Takes back a FIN if bytes came in its place and behind it, and the receiver has `acknowledged` them: a receiver takes nothing
+    /// behind a FIN (RFC 9293 §3.10.7.4), so it has not taken this one, and another host than the sender sent it.
+    fn refute_fin(&mut self, acknowledged: SeqNumber) {
+        let next = self.assembler.next();
+        let is_behind = |place: SeqNumber, fin: SeqNumber| place.since(fin) > 1;
+        if self
+            .fin
+            .is_some_and(|fin| is_behind(next, fin) && is_behind(acknowledged, fin))
+        {
+            self.fin = None;
+            self.is_fin_due = false;
+        }
+    }
+
     /// Whether a segment's hop limit shows that another host than the sender of the first packet sent it.
     const fn is_foreign(&self, segment: &Segment<'_>) -> bool {
         let is_known = self.hop_limit != 0 && segment.hop_limit != 0;
@@ -134,6 +156,12 @@ impl TcpConnection {
     #[must_use]
     pub const fn originator(&self) -> Option<Direction> {
         self.opening.originator()
+    }
+
+    /// Whether its opening was answered in view.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        self.opening.is_accepted()
     }
 
     /// Whether it was opened and closed in view, and neither side sent a byte.
@@ -733,16 +761,9 @@ impl TcpConnection {
                 !half.assembler.is_started() || half.assembler.next().since(fin) >= 0
             };
             if let Some(fin) = half.fin.filter(|fin| half.is_fin_due && is_all_there(*fin)) {
-                // What this segment acknowledges says nothing of a FIN that came before.
                 let is_own = segment.flags.fin && direction == sender;
-                let earlier = || Arrival {
-                    end: half.assembler.offset(fin.after(1)),
-                    ..Arrival::new(at.time, at.packet)
-                };
-                deliver(
-                    direction,
-                    Delivery::Fin(if is_own { at } else { earlier() }),
-                );
+                let at = if is_own { at } else { half.fin_with(fin, at) };
+                deliver(direction, Delivery::Fin(at));
             }
         }
         if segment.flags.rst {
@@ -751,7 +772,7 @@ impl TcpConnection {
     }
 
     /// How many bytes of a segment's payload differ from those that came before for the same place: `delivered` has those
-    /// that were delivered, and the others are held.
+    /// that were delivered, and the others are held. A byte in the place of a FIN is one of them: a FIN takes a number, too.
     #[must_use]
     pub fn conflicts(
         &self,
@@ -759,15 +780,20 @@ impl TcpConnection {
         segment: &Segment<'_>,
         delivered: &RecentBytes,
     ) -> u32 {
-        let assembler = &self.halves[direction].assembler;
+        let half = &self.halves[direction];
+        let assembler = &half.assembler;
         if !assembler.is_started() {
             return 0;
         }
         let first = segment.first_byte();
-        if first == assembler.next() && !assembler.is_holding() {
+        let is_in_order = first == assembler.next() && !assembler.is_holding();
+        if is_in_order && half.fin.is_none() {
             return 0; // as nearly all segments
         }
-        delivered.conflicts(assembler.offset(first), segment.payload)
+        let length = segment.wire_length.cast_signed();
+        let has_byte_at = |fin: SeqNumber| (0..length).contains(&fin.since(first));
+        u32::from(half.fin.is_some_and(has_byte_at))
+            + delivered.conflicts(assembler.offset(first), segment.payload)
             + assembler.conflicts_with_held(first, segment.payload)
     }
 
@@ -876,6 +902,9 @@ impl TcpConnection {
         if segment.flags.ack {
             let peer = &mut self.halves[direction.flip()];
             peer.assembler.acknowledge(segment.acknowledgment);
+            if peer.fin.is_some() {
+                peer.refute_fin(segment.acknowledgment);
+            }
         }
     }
 
@@ -1058,8 +1087,8 @@ impl TcpConnection {
                 let gap = Chunk::Gap(bytes.unsigned_abs());
                 deliver(direction, Delivery::Chunk(gap));
             }
-            if half.fin.is_some() {
-                deliver(direction, Delivery::Fin(last));
+            if let Some(fin) = half.fin {
+                deliver(direction, Delivery::Fin(half.fin_with(fin, last)));
             } else if missing == 1 {
                 self.infer_fin(direction, last, deliver);
             }

@@ -39,6 +39,8 @@ pub struct Suspects {
     /// The SYNs of which one may begin another connection, oldest first.
     successors: Vec<Successor>,
     segments: PendingSegments,
+    /// A reset whose numbers are right. If the peers go on, another host sent it.
+    reset: Option<(Direction, Arrival)>,
 }
 
 /// A SYN that may begin another connection.
@@ -110,6 +112,17 @@ impl Suspects {
                 return Some(kept);
             }
         }
+    }
+
+    /// Keeps a reset, unless there is one already.
+    pub fn keep_reset(&mut self, sender: Direction, at: Arrival) {
+        self.reset.get_or_insert((sender, at));
+    }
+
+    /// The reset that is kept.
+    #[must_use]
+    pub const fn reset(&self) -> Option<(Direction, Arrival)> {
+        self.reset
     }
 
     /// Drops all that is kept: no SYN was answered.
