@@ -167,8 +167,8 @@ pub(super) struct HandshakeContext<'c> {
 )]
 pub(super) struct Spares(Vec<Box<Open>>);
 
-/// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 4 KB.
-const MAX_SPARES: usize = 8;
+/// Handshakes whose room is kept, by worker: about as many as begin while others are reported. Each has about 4 KB.
+const MAX_SPARES: usize = 64;
 
 impl Spares {
     /// Keeps what a handshake leaves that was reported. What was seen in it is dropped.

@@ -1,16 +1,16 @@
 //! A share of the flows: each segment to its flow, each handshake to its event.
 
 use std::array;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord, Packets};
 use crate::decode::{IcmpError, Layers, Segment, UsualSegment};
 use crate::decrypt::Keys;
-use crate::event::{HandshakeReport, Identity, Protocol, Transport};
+use crate::event::{Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, Origin, ReportCaches, add_dialogue};
+use crate::handshake::{End, Origin, ReportCaches};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{
@@ -19,7 +19,7 @@ use crate::transport::tcp::{
 use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sought};
 
 use super::account::{self, Account, SharedRoom};
-use super::conclusion::{Concluded, Conclusion, Unfinished};
+use super::conclusion::{Concluded, Conclusion, Unfinished, Unreported};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
 use super::flows::{Flows, Passage};
@@ -35,6 +35,7 @@ use super::relays::Relay;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::sources::Sources;
+use super::worker::{Made, Numbered};
 use super::{Config, SHARDS};
 
 /// A packet with a TCP segment, and what its headers say of it.
@@ -311,16 +312,37 @@ const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a shard's results go, and the caches of its worker.
 pub(super) struct ShardOutput<'o> {
+    pub(super) config: &'o Config,
     pub(super) caches: &'o mut ReportCaches,
+    pub(super) spares: &'o mut Spares,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     /// When packets were dropped.
     pub(super) losses: &'o Losses,
-    pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
-    /// Connections without TLS.
-    pub(super) plain: &'o mut VecDeque<PlainConnection>,
-    /// Handshakes that have begun behind a dialogue with a proxy.
-    pub(super) relays: &'o mut VecDeque<Relay>,
+    pub(super) unreported: &'o mut Unreported,
+    pub(super) made: &'o mut Vec<Numbered>,
+    /// The number of the step at hand.
+    pub(super) step: u32,
+}
+
+impl ShardOutput<'_> {
+    /// Adds what the step at hand has made.
+    pub(super) fn add(&mut self, made: Made) {
+        self.made.push((self.step, made));
+    }
+
+    /// Takes a handshake over TCP that is over; it is reported with some others.
+    fn conclude(&mut self, open: Box<Open>, concluded: Concluded) {
+        if self.unreported.add(self.step, open, concluded) {
+            self.report();
+        }
+    }
+
+    /// Reports the handshakes that are over.
+    pub(super) fn report(&mut self) {
+        self.unreported
+            .report(self.config, self.caches, self.spares, self.made);
+    }
 }
 
 #[derive(Debug)]
@@ -332,7 +354,6 @@ struct Shard {
     datagrams: DatagramTable,
     logins: Logins,
     lan_logins: LanLogins,
-    spares: Spares,
     /// For segments out of order.
     budget: Budget,
     holders: Holders,
@@ -380,7 +401,6 @@ impl Shard {
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
             logins: Logins::new(account.for_datagrams(), config.handshake_timeout),
             lan_logins: LanLogins::new(config.handshake_timeout),
-            spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
             holders: Holders::default(),
             account,
@@ -490,7 +510,7 @@ impl Shard {
             layers: packet.layers,
             keys: &self.config.keys,
             collects_ladders: self.config.collects_ladders,
-            spares: &mut self.spares,
+            spares: output.spares,
         };
         if self.config.collects_ladders {
             flow.note_source(context.source, at);
@@ -511,7 +531,9 @@ impl Shard {
                 let source = flow.place().and_then(|id| self.sources.get(id));
                 let refused = PlainConnection::refused(flow, &key);
                 let refused = refused.map(|plain| plain.with_source(source));
-                output.plain.extend(refused);
+                if let Some(refused) = refused {
+                    output.add(Made::Plain(refused));
+                }
             }
         }
         if is_open {
@@ -663,7 +685,7 @@ impl Shard {
             return false;
         };
         let was_open = flow.has_handshake();
-        flow.release_waiting(None, &self.config.keys, &mut self.spares, &mut self.budget);
+        flow.release_waiting(None, &self.config.keys, output.spares, &mut self.budget);
         let since = flow.open_since();
         if let Some(since) = since {
             if !was_open {
@@ -896,11 +918,13 @@ impl Shard {
         {
             open.is_relay_due = false;
             let proxy = open.dialogue.proxy().cloned().map(Box::new);
-            output.relays.extend(proxy.map(|proxy| Relay {
-                time: open.since,
-                client_random,
-                proxy,
-            }));
+            if let Some(proxy) = proxy {
+                output.add(Made::Relay(Relay {
+                    time: open.since,
+                    client_random,
+                    proxy,
+                }));
+            }
         }
         if open.connection.is_decided() {
             self.conclude(index, End::Decided, output);
@@ -1225,7 +1249,7 @@ impl Shard {
             if let Some(plain) = PlainConnection::ended(&mut flow, &key) {
                 self.reported += size_of::<PlainConnection>();
                 let source = flow.place().and_then(|id| self.sources.get(id));
-                output.plain.push_back(plain.with_source(source));
+                output.add(Made::Plain(plain.with_source(source)));
             }
             take_retained(&mut flow, &mut self.account);
             release_conversation(&mut flow, &mut self.account);
@@ -1253,7 +1277,7 @@ impl Shard {
             end => end,
         };
         flow.flush(self.now, end_of_view, &mut self.budget);
-        let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::DONE) else {
+        let Stage::Handshake(open) = std::mem::replace(&mut flow.stage, Stage::DONE) else {
             return;
         };
         self.open.remove(open.since);
@@ -1276,16 +1300,7 @@ impl Shard {
             retained,
         };
         self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
-        let mut conclusion = Conclusion {
-            config: &self.config,
-            stats: &mut self.stats,
-        };
-        let before = output.reports.len();
-        conclusion.report(&mut open.connection, concluded, output);
-        if let Some(report) = output.reports.get_mut(before) {
-            add_dialogue(report, &mut open.dialogue);
-        }
-        self.spares.keep(open, &self.config.keys);
+        output.conclude(open, concluded);
     }
 
     fn load(&self) -> Load {

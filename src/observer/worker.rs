@@ -1,6 +1,6 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -15,7 +15,9 @@ use crate::time::Timestamp;
 
 use super::Config;
 use super::account::SharedRoom;
+use super::conclusion::Unreported;
 use super::datagrams::DatagramPacket;
+use super::flow::Spares;
 use super::flows::Passage;
 use super::lan_logins::EapolPacket;
 use super::losses::Losses;
@@ -55,18 +57,16 @@ impl Made {
 #[derive(Debug)]
 pub(crate) struct Worker {
     index: usize,
+    config: Config,
     shards: ShardSet,
     caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
     /// When packets were dropped.
     losses: Losses,
-    /// Reports of the step at hand.
-    reports: VecDeque<Box<HandshakeReport>>,
-    /// Connections without TLS that ended in the step at hand.
-    plain: VecDeque<PlainConnection>,
-    /// Handshakes behind proxies that began in the step at hand.
-    relays: VecDeque<Relay>,
+    /// What handshakes that were reported have left.
+    spares: Spares,
+    unreported: Unreported,
 }
 
 impl Worker {
@@ -76,13 +76,13 @@ impl Worker {
     pub(crate) fn new(config: &Config, shared: &SharedRoom, index: usize, workers: usize) -> Self {
         Self {
             index,
+            config: config.clone(),
             shards: ShardSet::new(config, shared, index, workers),
             ends: HashMap::new(),
             losses: Losses::default(),
             caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
-            reports: VecDeque::new(),
-            plain: VecDeque::new(),
-            relays: VecDeque::new(),
+            spares: Spares::default(),
+            unreported: Unreported::default(),
         }
     }
 
@@ -106,6 +106,25 @@ impl Worker {
             self.seek_flows(steps, plan, sought);
             self.take_together(steps, sought, packets, plan, made);
         }
+        self.output(made).1.report();
+    }
+
+    /// The shards, and where what they make goes.
+    fn output<'w>(
+        &'w mut self,
+        made: &'w mut Vec<Numbered>,
+    ) -> (&'w mut ShardSet, ShardOutput<'w>) {
+        let output = ShardOutput {
+            config: &self.config,
+            caches: &mut self.caches,
+            spares: &mut self.spares,
+            ends: &self.ends,
+            losses: &self.losses,
+            unreported: &mut self.unreported,
+            made,
+            step: 0,
+        };
+        (&mut self.shards, output)
     }
 
     /// Looks up the flows of some steps. What is not in the processor's cache is read for all of them at the same time, since no
@@ -141,21 +160,14 @@ impl Worker {
         plan: &Plan,
         made: &mut Vec<Numbered>,
     ) {
-        let mut output = ShardOutput {
-            caches: &mut self.caches,
-            ends: &self.ends,
-            losses: &self.losses,
-            reports: &mut self.reports,
-            plain: &mut self.plain,
-            relays: &mut self.relays,
-        };
+        let (shards, mut output) = self.output(made);
         for (step, sought) in steps.iter().zip(sought) {
+            output.step = step.number;
             match &step.action {
                 Action::UsualSegment { packet, segment } => {
                     let Some(record) = packets.records.get(*packet as usize) else {
                         continue;
                     };
-                    let shards = &mut self.shards;
                     match shards.pass_by(sought, segment, record, &packets) {
                         Passage::Over => continue, // as most are
                         Passage::ToHandshake(at)
@@ -169,31 +181,25 @@ impl Worker {
                         _ => take_usual(shards, sought, segment, record, &packets, &mut output),
                     }
                 }
-                Action::Tick(now) => self.shards.handle_timeout(*now, &mut output),
-                action => take_rare(&mut self.shards, sought, action, packets, plan, &mut output),
+                Action::Tick(now) => shards.handle_timeout(*now, &mut output),
+                action => take_rare(shards, sought, action, packets, plan, &mut output),
             }
-            output.drain(step.number, made);
         }
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports. As many at once as memory allows; true if
     /// there are more.
     pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
-        let mut output = ShardOutput {
-            caches: &mut self.caches,
-            ends: &self.ends,
-            losses: &self.losses,
-            reports: &mut self.reports,
-            plain: &mut self.plain,
-            relays: &mut self.relays,
-        };
-        let has_more = self.shards.finish(&mut output);
-        output.drain(0, made);
+        let (shards, mut output) = self.output(made);
+        let has_more = shards.finish(&mut output);
+        output.report();
         has_more
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.shards.stats()
+        let mut stats = self.shards.stats();
+        stats += self.unreported.stats();
+        stats
     }
 
     pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
@@ -321,26 +327,6 @@ fn take_rare(
             frame,
         };
         shards.handle_eapol(&packet, output);
-    }
-}
-
-impl ShardOutput<'_> {
-    /// Moves what the step `number` has made: nearly always nothing.
-    #[inline]
-    fn drain(&mut self, number: u32, made: &mut Vec<Numbered>) {
-        if !(self.reports.is_empty() && self.plain.is_empty() && self.relays.is_empty()) {
-            self.move_to(number, made);
-        }
-    }
-
-    #[cold]
-    fn move_to(&mut self, number: u32, made: &mut Vec<Numbered>) {
-        let relays = self.relays.drain(..).map(Made::Relay);
-        made.extend(relays.map(|relay| (number, relay)));
-        let reports = self.reports.drain(..).map(Made::Handshake);
-        made.extend(reports.map(|report| (number, report)));
-        let plain = self.plain.drain(..).map(Made::Plain);
-        made.extend(plain.map(|connection| (number, connection)));
     }
 }
 
