@@ -84,6 +84,12 @@ pub(super) fn after_validation(
         let flaw = flaw(&event.validation, trust);
         event.rejected_after = rejected_after::by_flaw(event, flaw);
     }
+    if let Some(rejected) = &mut event.rejected_after
+        && is_vague(rejected.error_type)
+        && is_without_root(&event.validation, rejected.side.peer(), trust)
+    {
+        rejected.error_type = ErrorType::UnknownCa; // step 3, as for a failure
+    }
     by_silent_close(event);
     let Some(mut error) = event.error.take() else {
         return;
@@ -174,25 +180,35 @@ fn by_chain(
         let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
         shown.find(|finding| wanted.contains(&finding.error_type))
     };
-    let is_untrusted = || find(&[ErrorType::UntrustedCa]).is_some();
+    let is_without_root = || is_without_root(findings, shown_by, trust);
     let reason = match error.error_type {
         ErrorType::UnknownCa => find(UNKNOWN_CA_FINDINGS),
         vague if is_vague(vague) => {
-            let reason = find(UNKNOWN_CA_FINDINGS);
-            if reason.is_some() && (!is_untrusted() || trust == Some(TrustOrigin::Given)) {
+            if is_without_root() {
                 error.error_type = ErrorType::UnknownCa;
             }
-            reason.or_else(|| find(OTHER_FINDINGS))
+            find(UNKNOWN_CA_FINDINGS).or_else(|| find(OTHER_FINDINGS))
         }
         ErrorType::UnsupportedCertificate => find(OTHER_FINDINGS),
         // The second of two flaws: the observer's own roots say too little of the peer's to be one.
-        dated if was_vague && is_reason(dated) => find(UNKNOWN_CA_FINDINGS)
-            .filter(|_| !is_untrusted() || trust == Some(TrustOrigin::Given)),
+        dated if was_vague && is_reason(dated) => {
+            find(UNKNOWN_CA_FINDINGS).filter(|_| is_without_root())
+        }
         _ => None,
     };
     if let Some(finding) = reason {
         append(error, finding);
     }
+}
+
+/// Whether the chain that a side has shown can hardly have led its peer to a root, as [`by_chain`] says.
+fn is_without_root(findings: &[Finding], shown_by: Side, trust: Option<TrustOrigin>) -> bool {
+    let has = |wanted: &[ErrorType]| {
+        let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
+        shown.any(|finding| wanted.contains(&finding.error_type))
+    };
+    let is_trust_known = trust == Some(TrustOrigin::Given) || !has(&[ErrorType::UntrustedCa]);
+    has(UNKNOWN_CA_FINDINGS) && is_trust_known
 }
 
 /// Step 4: whether the certificate is valid for the server's address, where the client asked for no name.
@@ -437,6 +453,7 @@ fn append_second(error: &mut HandshakeError, first: &Finding, second: &Finding) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::RejectedAfter;
     use crate::flow::Endpoint;
     use crate::handshake::testing::finding;
     use crate::time::Timestamp;
@@ -489,6 +506,27 @@ mod tests {
             assert_eq!(explained(vague, &alone, system), (vague, true));
             assert_eq!(explained(vague, &[], system), (vague, false));
         }
+    }
+
+    #[test]
+    fn a_refusal_after_the_handshake_is_explained_by_the_chain_like_one_inside_it() {
+        let class = |trust| {
+            let peers = [1, 2].map(|host| Endpoint::new([192, 0, 2, host].into(), 443));
+            let mut event = Handshake::new(Timestamp::from_seconds(0), peers[0], peers[1]);
+            event.outcome = Outcome::Success;
+            event.validation = vec![finding(Side::Client, ErrorType::UntrustedCa)];
+            event.rejected_after = Some(RejectedAfter {
+                error_type: ErrorType::ServerRejectedClient,
+                side: Side::Server,
+                evidence: Evidence::Inferred,
+                confidence: 0.97,
+                observations: Vec::new(),
+            });
+            after_validation(&mut event, Some(trust), None);
+            event.rejected_after.unwrap().error_type
+        };
+        assert_eq!(class(TrustOrigin::Given), ErrorType::UnknownCa);
+        assert_eq!(class(TrustOrigin::System), ErrorType::ServerRejectedClient);
     }
 
     #[test]
