@@ -29,6 +29,14 @@ impl Conflict {
         self.bytes
     }
 
+    /// What an event says of it; the alert is in its message.
+    pub(super) fn of(event: &Handshake) -> Self {
+        Self {
+            bytes: u32::try_from(event.capture.conflicting_bytes).unwrap_or(u32::MAX),
+            alert: None,
+        }
+    }
+
     /// Says in an event that there are two versions. A failure is less certain then: it may rest on the wrong one.
     pub(super) fn add_to(&self, event: &mut Handshake) {
         event.capture.conflicting_bytes = u64::from(self.bytes);

@@ -29,6 +29,7 @@ use crate::flow::Side;
 use crate::tls::AlertDescription;
 
 use super::cause::{self, FailureCause};
+use super::conflict::Conflict;
 use super::known_servers::KnownServer;
 use super::offer;
 use super::verdict::{T3, rejected_after};
@@ -142,6 +143,7 @@ fn by_silent_close(event: &mut Handshake) {
         rule: T3.id,
         observations: vec![T3.observation, "the server's chain has a flaw"].into(),
     });
+    Conflict::of(event).add_to(event); // the verdict is another one than when the event was made
 }
 
 /// Whether the alert of `side` was vague, although its class may be precise by now.
@@ -785,6 +787,20 @@ mod tests {
         assert_eq!(is_unknown, event.error.is_none());
         assert_eq!(is_unknown, event.unknown_because.is_some());
         (rule, event.error.map(|error| error.error_type), is_inferred)
+    }
+
+    #[test]
+    fn a_refusal_without_a_word_is_less_certain_if_bytes_were_sent_with_different_content() {
+        let mut event = refused_by_address(ErrorType::ConnectionClosed);
+        event.outcome = Outcome::Failure;
+        event.left_at_certificate = Some(true);
+        event.validation = vec![finding(Side::Server, ErrorType::SelfSigned)];
+        event.capture.conflicting_bytes = 7;
+        after_validation(&mut event, Some(TrustOrigin::Given), None);
+        assert_eq!(event.inference.unwrap().rule, "T3");
+        assert_eq!(event.confidence, Some(0.75));
+        let message = event.error.unwrap().message;
+        assert!(message.contains("7 bytes were sent twice"), "{message}");
     }
 
     #[test]

@@ -578,7 +578,7 @@ fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) 
         Identity::Unreadable => "unreadable certificate",
         Identity::Encrypted => "certificate not visible",
         Identity::Absent => "no certificate",
-        Identity::NoAnswer => "answer not captured",
+        Identity::NoAnswer => "no answer seen",
     };
     let causes: Vec<_> = client
         .causes()
