@@ -68,6 +68,78 @@ fn reads_standard_input() {
 }
 
 #[test]
+fn no_output_replaces_a_file_that_is_an_input() {
+    let captures = folder("inputs");
+    let own = |name: &str| captures.join(name).to_str().unwrap().to_owned();
+    let (capture, config) = (own("a.pcap"), own("settings.toml"));
+    fs::write(&capture, self::capture()).unwrap();
+    fs::write(&config, "[read]\nformat = 'summary'\n").unwrap();
+    let roots = folder("inputs-roots");
+    let root = roots.join("root.pem").to_str().unwrap().to_owned();
+    fs::copy("fixtures/captures/day/mtls-day/ca.pem", &root).unwrap();
+    let (captures, roots) = (captures.to_str().unwrap(), roots.to_str().unwrap());
+    let in_json = format!("json={root}");
+    let cases: [(&[&str], String); 4] = [
+        (
+            &["--config", &config, "read", "--report", &config, &capture],
+            format!("`--report` would replace `{config}`, which is the configuration file"),
+        ),
+        (
+            &["read", "--ca-dir", roots, "--report", &root, &capture],
+            format!("`--report` would replace `{root}`, which is a file of trusted roots"),
+        ),
+        (
+            &["check", "--ca-dir", roots, "--format", &in_json, &capture],
+            format!("`--format` would replace `{root}`, which is a file of trusted roots"),
+        ),
+        (
+            &["read", "--report", &capture, captures],
+            format!("`--report` would replace `{capture}`, which is one of the captures"),
+        ),
+    ];
+    let contents = || [&capture, &config, &root].map(|path| fs::read(path).unwrap());
+    let before = contents();
+    for (arguments, expected) in &cases {
+        let output = output(arguments);
+        assert_eq!(
+            stderr(&output),
+            format!("error: {expected}\n"),
+            "{arguments:?}"
+        );
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    assert!(contents() == before);
+    // A report next to the captures is not one of them, also when it is written for the second time.
+    for _ in 0..2 {
+        let output = output(&[
+            "read",
+            "--report",
+            &format!("{captures}/report.html"),
+            captures,
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+}
+
+#[cfg(live_capture)]
+#[test]
+fn a_live_run_does_not_append_to_what_it_reads() {
+    let keys = file("live-input.keys", b"CLIENT_RANDOM\n");
+    let config = file("live-input.toml", b"[live]\nformat = 'json'\n");
+    let live = |arguments: &[&str]| {
+        output(&[&["live", "-i", "lo", "--duration", "1"], arguments].concat())
+    };
+    let refused = live(&["--keylog", &keys, "--output", &keys]);
+    let expected = format!("error: `--output` would append to `{keys}`, which is a key log\n");
+    assert_eq!(stderr(&refused), expected);
+    let refused = live(&["--config", &config, "--output", &config]);
+    let expected =
+        format!("error: `--output` would append to `{config}`, which is the configuration file\n");
+    assert_eq!(stderr(&refused), expected);
+    assert_eq!(fs::read(&keys).unwrap(), b"CLIENT_RANDOM\n");
+}
+
+#[test]
 fn a_closed_pipe_is_success_and_silent() {
     let mut child = tlscope(&["read", "--format", "json", "-"])
         .stdin(Stdio::piped())

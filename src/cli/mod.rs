@@ -21,13 +21,14 @@ mod say;
 mod usage;
 
 use config::args::{Args, Color};
-use config::config_file;
+use config::{RunFiles, config_file};
 use error::CliError;
 
 /// Runs the command that the arguments name; errors go to standard error.
 pub(crate) fn main() -> ExitCode {
     let result = parse().and_then(|args| {
         choose_color(args.color);
+        RunFiles::of(&args).check()?;
         commands::run(args.command)
     });
     result.unwrap_or_else(|error| {

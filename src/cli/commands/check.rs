@@ -22,7 +22,7 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, RunFiles, config_file, memory, now, text_style};
+use crate::cli::config::{Analysis, Needs, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{none_selected, whole_file};
@@ -43,11 +43,6 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     }
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Output)?;
-    let mut files = files(&args.assertions);
-    files.read("one of the captures", &args.paths);
-    files.read("a key log", &args.input.keylog);
-    files.read_roots(&args.judgement.ca_file);
-    files.check()?;
     let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
     let needs = Needs {
@@ -86,24 +81,6 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     clock.stop(&mut report);
     outputs.write(&report)?;
     Ok(exit_code(&report).into())
-}
-
-/// The files that the assertions read and write.
-pub(super) fn files(args: &AssertionArgs) -> RunFiles {
-    let mut files = RunFiles::default();
-    files.read("the policy", &args.policy);
-    if args.update {
-        files.written("--expect", &args.expect);
-        files.written("--new-only", &args.new_only);
-    } else {
-        files.read("the baseline", &args.expect);
-        files.read("the list of known violations", &args.new_only);
-    }
-    files.written(
-        "--format",
-        args.format.iter().filter_map(|to| to.file.as_ref()),
-    );
-    files
 }
 
 /// The exit code of a check.

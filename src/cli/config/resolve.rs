@@ -18,7 +18,6 @@ use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::RunFiles;
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs, TunnelArgs};
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
@@ -139,12 +138,6 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
-        let mut files = RunFiles::default();
-        files.read("one of the captures", &args.paths);
-        files.read("a key log", &args.common.input.keylog);
-        files.read_roots(&args.judgement.ca_file);
-        files.written("--report", &args.report);
-        files.check()?;
         let limit = memory::limit(&args.judgement.memory);
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);

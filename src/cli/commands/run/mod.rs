@@ -54,11 +54,6 @@ const MAX_RECORDING: u64 = 8 << 30;
 pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
-    let mut files = check::files(&args.assertions);
-    files.read_roots(&args.judgement.ca_file);
-    files.written("--save", &args.save);
-    files.written("--keylog", &args.keylog);
-    files.check()?;
     outputs.probe()?;
     if args.judgement.at == At::Now {
         args.judgement.at = At::Capture; // the capture happens now
