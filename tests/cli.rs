@@ -140,6 +140,20 @@ fn a_live_run_does_not_append_to_what_it_reads() {
 }
 
 #[test]
+fn an_option_without_effect_is_warned_of() {
+    let path = file("without-effect.pcap", capture());
+    let said = output(&["read", "--save-failures-keep", "3", &path]);
+    let expected = "warning: `--save-failures-keep` has no effect without `--save-failures`\n";
+    assert_eq!(stderr(&said), expected);
+    assert_eq!(said.status.code(), Some(0));
+    let from_environment = tlscope(&["read", &path])
+        .env("TLSCOPE_SAVE_FAILURES_KEEP", "3")
+        .output()
+        .unwrap();
+    assert_eq!(stderr(&from_environment), "");
+}
+
+#[test]
 fn a_closed_pipe_is_success_and_silent() {
     let mut child = tlscope(&["read", "--format", "json", "-"])
         .stdin(Stdio::piped())
