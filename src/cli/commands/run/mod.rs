@@ -44,6 +44,7 @@ use private_directory::PrivateDirectory;
 mod child;
 mod environment;
 mod key_log_file;
+mod misplaced;
 mod private_directory;
 
 /// Bytes of packets that one run may record, so that a test which moves much data does not fill the disk. A handshake
@@ -52,6 +53,9 @@ const MAX_RECORDING: u64 = 8 << 30;
 
 /// Runs the command, and returns its exit status or that of the check.
 pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
+    if let Some(warning) = misplaced::warning(&args.command, std::env::args_os()) {
+        say::warning(warning);
+    }
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
     outputs.probe()?;
