@@ -12,7 +12,7 @@ use tlscope::attribution::Attributor;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::{HandshakeReport, NotTls};
+use tlscope::event::{HandshakeReport, NotTls, Outcome};
 use tlscope::pipeline::{self, Lines, Output, Summary};
 use tlscope::sink::{Needs, Renderer};
 use tlscope::stats::{Health, Progress, Stats};
@@ -94,6 +94,7 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
         shortage: Shortage::default(),
         limits: config.limits,
         reported: 0,
+        beyond_limit: Outcomes::default(),
         attribution,
     };
     let mut input = LiveInput {
@@ -205,7 +206,37 @@ struct Watch<'a> {
     limits: Limits,
     /// Handshakes reported so far.
     reported: u64,
+    /// Handshakes that came after the last one to report.
+    beyond_limit: Outcomes,
     attribution: Option<Attributor>,
+}
+
+/// Numbers of handshakes by outcome.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outcomes {
+    succeeded: u64,
+    failed: u64,
+    unknown: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Success => &mut self.succeeded,
+            Outcome::Failure => &mut self.failed,
+            Outcome::Unknown => &mut self.unknown,
+        } += 1;
+    }
+
+    /// What was counted without these.
+    fn left_out_of(self, mut stats: Stats) -> Stats {
+        let all = self.succeeded + self.failed + self.unknown;
+        stats.handshakes = stats.handshakes.saturating_sub(all);
+        stats.handshakes_succeeded = stats.handshakes_succeeded.saturating_sub(self.succeeded);
+        stats.handshakes_failed = stats.handshakes_failed.saturating_sub(self.failed);
+        stats.handshakes_unknown = stats.handshakes_unknown.saturating_sub(self.unknown);
+        stats
+    }
 }
 
 /// Handshakes that could not be judged for lack of memory, and what was said of them.
@@ -250,8 +281,9 @@ impl Output for Watch<'_> {
             attribution.attribute(&mut report.event);
         }
         if let Some(count) = self.limits.count {
-            // Handshakes that were open when the last one came are not reported.
+            // Handshakes that were open when the last one came are not reported, and not counted.
             if self.reported >= count {
+                self.beyond_limit.add(report.event.outcome);
                 return Ok(None);
             }
             self.reported += u64::from(self.output.shows(&report.event));
@@ -280,6 +312,7 @@ impl Output for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        self.health.stats = self.beyond_limit.left_out_of(health.stats);
         if let Some(attribution) = &mut self.attribution {
             attribution.collect();
             self.health.attribution = Some(attribution.counts());
@@ -305,7 +338,8 @@ impl Watch<'_> {
             Ok(summary) => {
                 warn_of_unread(&summary.unread, &summary.stats);
                 warn_of_not_judged(&summary.stats);
-                self.output.finish(&summary.stats).map(|()| summary.stats)
+                let stats = self.beyond_limit.left_out_of(summary.stats);
+                self.output.finish(&stats).map(|()| stats)
             }
             Err(error) => {
                 let stats = self.health.stats;
