@@ -154,6 +154,14 @@ fn an_option_without_effect_is_warned_of() {
 }
 
 #[test]
+fn empty_standard_input_is_named() {
+    let output = output(&["read", "-"]);
+    let expected = "error: standard input is empty; `tcpdump -U` writes each packet at once\n";
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_closed_pipe_is_success_and_silent() {
     let mut child = tlscope(&["read", "--format", "json", "-"])
         .stdin(Stdio::piped())
