@@ -264,11 +264,13 @@ fn flag_of(argument: &str) -> &str {
 
 /// What is wrong with a value of a flag, or of a setting, in one clause.
 pub(super) fn what_is_invalid(error: &Error, value: &str, name: &str) -> String {
-    // The value of a header is a secret as a rule, and only its form is at fault.
-    let value = match name.starts_with("--otlp-header") {
-        true => "***",
-        false => value,
+    // The value of a header is a secret as a rule, and only its form is at fault. `name` may be a variable.
+    let is_header = |name: &str| {
+        name.to_lowercase()
+            .replace('_', "-")
+            .ends_with("otlp-header")
     };
+    let value = if is_header(name) { "***" } else { value };
     let reason = reason(error).map(|reason| format!(": {reason}"));
     format!(
         "invalid value `{value}` for `{name}`{}",
@@ -559,7 +561,12 @@ mod tests {
 
     #[test]
     fn the_value_of_a_header_is_not_printed() {
-        let text = refusal("read x --otlp-header s3cr3t");
-        assert!(!text.contains("s3cr3t") && text.contains("***"), "{text}");
+        let error = Args::command()
+            .try_get_matches_from(["tlscope", "read", "x", "--otlp-header", "s3cr3t"])
+            .unwrap_err();
+        for name in ["--otlp-header", "otlp-header", "TLSCOPE_OTLP_HEADER"] {
+            let text = what_is_invalid(&error, "s3cr3t", name);
+            assert!(!text.contains("s3cr3t") && text.contains("***"), "{text}");
+        }
     }
 }

@@ -507,6 +507,10 @@ mod tests {
                 "[read]\nwide = 'perhaps'",
                 "t.toml:2: invalid value `perhaps` for `wide`: not `true` or `false`",
             ),
+            (
+                "[read]\notlp-header = 's3cr3t'",
+                "t.toml:2: invalid value `***` for `otlp-header`: ",
+            ),
         ] {
             let refusal = refusal(text);
             assert!(refusal.starts_with(expected), "{refusal}");
