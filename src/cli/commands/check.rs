@@ -72,6 +72,9 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
+    if !is_complete {
+        hint_at_policies(&args.paths);
+    }
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // the problem is on standard error already
     }
@@ -89,6 +92,20 @@ pub(super) fn exit_code(report: &Report) -> u8 {
         (false, _) => ERROR,
         (true, false) => VIOLATED,
         (true, true) => 0,
+    }
+}
+
+/// Says how a policy is named, for files that look like one and were taken for captures.
+fn hint_at_policies(paths: &[PathBuf]) {
+    let is_toml = |path: &&PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    };
+    if let Some(policy) = paths.iter().find(is_toml) {
+        let policy = policy.display();
+        say::hint(format_args!(
+            "if `{policy}` is a policy, use `--policy {policy}`"
+        ));
     }
 }
 
@@ -447,9 +464,20 @@ fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
 
 fn policy_text(path: &Path) -> Result<String, Failure> {
     read_text(path, MAX_POLICY_BYTES).map_err(|error| {
-        let is_text = error.kind() != ErrorKind::InvalidData;
-        let hint = "a policy is a text in TOML: `tlscope check --print-policy` prints one";
-        cannot("read policy", path, &error).maybe_hint((!is_text).then_some(hint))
+        let preset = Preset::ALL
+            .iter()
+            .map(|preset| preset.as_str())
+            .find(|name| path.as_os_str() == *name);
+        let hint = match (error.kind(), preset) {
+            (ErrorKind::InvalidData, _) => Some(
+                "a policy is a text in TOML: `tlscope check --print-policy` prints one".to_owned(),
+            ),
+            (ErrorKind::NotFound, Some(preset)) => Some(format!(
+                "`{preset}` is a preset: write `[[rule]]` and `preset = \"{preset}\"` to a file, or save what `--print-policy={preset}` prints"
+            )),
+            _ => None,
+        };
+        cannot("read policy", path, &error).maybe_hint(hint)
     })
 }
 
@@ -462,12 +490,53 @@ fn refused_policy(error: PolicyError, text: &str, path: &Path) -> Failure {
             "`{path}` has settings: use `tlscope --config {path} check`, and `--policy` for a file with rules"
         ));
     }
-    if text.trim_start().starts_with('{') {
-        return failure.hint(format!(
-            "`{path}` looks like JSON: `--expect` and `--new-only` read baselines"
-        ));
-    }
-    failure
+    let what = OTHER_FILES
+        .iter()
+        .find(|(is_one, _)| is_one(text.trim_start()));
+    failure.maybe_hint(what.map(|(_, what)| format!("`{path}` {what}")))
+}
+
+/// What is given as a policy by mistake: how its text is recognised, and where it belongs.
+const OTHER_FILES: [(Recogniser, &str); 4] = [
+    (
+        is_json,
+        "looks like JSON: `--expect` and `--new-only` read baselines; a policy is in TOML",
+    ),
+    (is_pem, "looks like PEM: `--ca-file` reads trusted roots"),
+    (is_key_log, "looks like a key log: `--keylog` reads it"),
+    (
+        is_yaml,
+        "looks like YAML: a policy is in TOML, as `tlscope check --print-policy` prints it",
+    ),
+];
+
+/// Whether a text, without whitespace before it, is of a kind.
+type Recogniser = fn(&str) -> bool;
+
+/// An object, or a list of them. Tables of TOML begin with `[[` or a name.
+fn is_json(text: &str) -> bool {
+    let inside = text.strip_prefix('[').unwrap_or(text);
+    inside.trim_start().starts_with('{')
+}
+
+fn is_pem(text: &str) -> bool {
+    text.starts_with("-----BEGIN ")
+}
+
+fn is_key_log(text: &str) -> bool {
+    let mut lines = text.lines();
+    lines.any(|line| line.starts_with("CLIENT_") || line.starts_with("SERVER_"))
+}
+
+/// The first line that is no comment begins a document, or is a key or an item of one.
+fn is_yaml(text: &str) -> bool {
+    let mut lines = text.lines();
+    let first = lines.find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    first.is_some_and(|line| match line.trim_start_matches("- ").split_once(':') {
+        Some((key, _)) => !key.is_empty() && key.chars().all(is_key),
+        None => line == "---",
+    })
 }
 
 /// Bytes of a policy at most: the largest preset has 3 KB.
