@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::fixtures;
 use crate::support::program::{output, printed, stderr, stdout, tlscope};
-use crate::support::scratch::{file, folder};
+use crate::support::scratch::{file, folder, path};
 
 /// A capture of one empty Ethernet frame.
 fn capture() -> Vec<u8> {
@@ -65,6 +65,14 @@ fn reads_standard_input() {
     child.stdin.take().unwrap().write_all(&capture()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(stdout(&output).contains("1 packet"), "{output:?}");
+}
+
+#[test]
+fn empty_standard_input_is_named() {
+    let output = output(&["read", "-"]);
+    let expected = "error: standard input is empty; `tcpdump -U` writes each packet at once\n";
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
@@ -151,14 +159,6 @@ fn an_option_without_effect_is_warned_of() {
         .output()
         .unwrap();
     assert_eq!(stderr(&from_environment), "");
-}
-
-#[test]
-fn empty_standard_input_is_named() {
-    let output = output(&["read", "-"]);
-    let expected = "error: standard input is empty; `tcpdump -U` writes each packet at once\n";
-    assert_eq!(stderr(&output), expected);
-    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
@@ -379,9 +379,12 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_reported() {
         observations.last().unwrap(),
         "the secret does not decrypt this connection"
     );
+    let keys = path("wrong.keys");
     assert_eq!(
         complaint,
-        "warning: the secrets for 1 connection are wrong: they do not decrypt what was captured\n"
+        format!(
+            "warning: the secrets in `{keys}` for 1 connection are wrong: they do not decrypt what was captured\n"
+        )
     );
 }
 
@@ -391,9 +394,10 @@ fn damaged_lines_among_the_secrets_are_counted_and_the_others_used() {
     let damaged = format!("{whole}not a secret at all\nCLIENT_RANDOM 5a5a 12\n# a comment\n");
     let (event, complaint) = first_inference(&file("damaged.keys", damaged.as_bytes()));
     assert_eq!(event["evidence"], "decrypted");
+    let keys = path("damaged.keys");
     assert_eq!(
         complaint,
-        "warning: 2 lines of the secrets are damaged and were skipped\n"
+        format!("warning: 2 lines of the secrets in `{keys}` are damaged and were skipped\n")
     );
 }
 
@@ -421,7 +425,13 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() 
         observations.last().unwrap(),
         "no secret given belongs to this connection"
     );
-    assert!(complaint.contains("no secret belongs"), "{complaint}");
+    let keys = path("other.keys");
+    assert_eq!(
+        complaint,
+        format!(
+            "warning: no secret in `{keys}` belongs to the encrypted connection: the key log may be of another run\n"
+        )
+    );
 }
 
 #[test]

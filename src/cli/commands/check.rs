@@ -70,7 +70,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     }
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&analysis.keys, &run.stats);
+    key_log::warn_of_use(&analysis.keys, &args.input.keylog, &run.stats);
     let is_complete = !input.is_incomplete();
     if !is_complete {
         hint_at_policies(&args.paths);

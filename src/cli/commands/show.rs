@@ -64,7 +64,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     }
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&analysis.keys, &run.stats);
+    key_log::warn_of_use(&analysis.keys, &args.input.keylog, &run.stats);
     if run.stats.packets == 0 && input.is_incomplete() {
         return Ok(ERROR.into()); // the problem is on standard error already
     }

@@ -52,7 +52,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
         .map_err(|error| CliError::new(format_args!("cannot list targets: {error}")))?;
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&keys, &run.stats);
+    key_log::warn_of_use(&keys, &args.input.keylog, &run.stats);
     if let Some(error) = run.error {
         return Err(error.into());
     }

@@ -29,6 +29,8 @@ use crate::cli::output::rotate::Rotation;
 #[derive(Debug)]
 pub(crate) struct ReadConfig {
     pub(crate) paths: Vec<PathBuf>,
+    /// The key logs, for messages about their use.
+    pub(crate) key_logs: Vec<PathBuf>,
     pub(crate) filter: Option<String>,
     pub(crate) threads: usize,
     pub(crate) analysis: Analysis,
@@ -147,6 +149,7 @@ impl ReadConfig {
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
         let threads = args.common.input.threads.for_files(analysis.memory_limit);
+        let key_logs = args.common.input.keylog.clone();
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
         args.time.add_to(&mut output.selection);
@@ -158,6 +161,7 @@ impl ReadConfig {
         output.source_width = source_width(&args.paths);
         Ok(Self {
             paths: args.paths,
+            key_logs,
             analysis,
             shows_progress,
             filter,

@@ -4,6 +4,7 @@
 
 use std::io::{self, IsTerminal, Write, stdout};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -101,13 +102,14 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
         source,
         key_logs: config.key_logs,
     };
+    let key_logs: Vec<_> = input.key_logs.paths().map(Path::to_owned).collect();
     let observer = config.analysis.observer();
     let result = pipeline::run(&mut input, observer, config.threads, &mut watch);
     watch.service_manager.notify_stopping();
     drop(input); // stops the capture threads
     screen::close(); // the summary comes after it
     let result = watch.finish_after(result);
-    watch.say_end(result, &config.analysis.keys)?;
+    watch.say_end(result, &config.analysis.keys, &key_logs)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -350,10 +352,15 @@ impl Watch<'_> {
     }
 
     /// Warns of what the report lacks and sums up; says nothing if the reader closed the pipe.
-    fn say_end(&self, result: io::Result<Stats>, keys: &Keys) -> Result<(), CliError> {
+    fn say_end(
+        &self,
+        result: io::Result<Stats>,
+        keys: &Keys,
+        key_logs: &[PathBuf],
+    ) -> Result<(), CliError> {
         match result {
             Ok(stats) => {
-                key_log::warn_of_use(keys, &stats);
+                key_log::warn_of_use(keys, key_logs, &stats);
                 self.output.warn_of_lost_metrics();
                 self.roots.warn_if_missed(self.output.has_seen_chains());
                 self.say_summary();
