@@ -162,6 +162,16 @@ fn an_option_without_effect_is_warned_of() {
 }
 
 #[test]
+fn a_system_error_is_words_without_a_number() {
+    let path = file("words.pcap", capture());
+    let taken = file("words.taken", b"a file");
+    let output = output(&["read", "--save-failures", &taken, &path]);
+    let expected =
+        format!("error: cannot save failures in `{taken}`: it exists, and is not a directory\n");
+    assert_eq!(stderr(&output), expected);
+}
+
+#[test]
 fn a_closed_pipe_is_success_and_silent() {
     let mut child = tlscope(&["read", "--format", "json", "-"])
         .stdin(Stdio::piped())
