@@ -100,6 +100,7 @@ impl<W: Write> SelectedHandshakes<W> {
     /// What to try if the list is empty.
     fn what_to_try(&self, args: &TargetsArgs) -> Option<&'static str> {
         match (self.selected > 0, args.hidden) {
+            (true, true) if !self.targets.has_endpoints() => None,
             (true, true) if !args.input.keylog.is_empty() => Some(
                 "with keys, tlscope sees certificates: leave out `--keylog` for what others cannot see, \
                  or `--hidden` to list every endpoint",
