@@ -66,7 +66,7 @@ fn unknown(
     let (key, what) = (entry.key, registry.what());
     let message = format!("`{pattern}` in `{key}` {is_not} known {what}");
     let error = entry.error(message, at);
-    if let Some(list) = as_list(text) {
+    if let Some(list) = as_list(&text.replace(char::is_whitespace, ",")) {
         return error.with_hint(format!("write a list: `{key} = {list}`"));
     }
     if registry == Registry::CipherSuites && openssl_names::is_keyword(pattern) {

@@ -4,7 +4,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
 use super::policy::{Check, Policy, RuleSeverity, Unknown};
-use super::policy_entry::{PolicyEntry, PolicyError, PolicyFile, Result, integer, line_feeds};
+use super::policy_entry::{
+    PolicyEntry, PolicyError, PolicyFile, Result, as_list, integer, line_feeds,
+};
 use super::presets::Preset;
 use super::scope::Scope;
 use crate::event::{Protocol, ProxyKind, StartTls};
@@ -291,6 +293,12 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
         match entry.key {
             "server-name" => {
                 let patterns = entry.texts("a pattern as in `*.example.org`")?;
+                // No name has a comma: the rule would cover nothing.
+                if let Some(list) = patterns.iter().find_map(|pattern| as_list(pattern)) {
+                    let error =
+                        entry.takes("a name or a list of them, and this is a list in one string");
+                    return Err(error.with_hint(format!("write `server-name = {list}`")));
+                }
                 scope.server_names = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
             }
             "server" => scope.servers = networks(&entry)?,
@@ -325,11 +333,12 @@ fn networks(entry: &PolicyEntry<'_>) -> Result<Vec<IpNetwork>> {
             let message = format!("invalid value `{text}` for `{}`: {reason}", entry.key);
             let error = entry.error(message, at);
             let is_name = !text.contains([':', '/']) && text.contains(char::is_alphabetic);
-            match entry.key {
-                "server" if is_name => {
+            match (as_list(&text), entry.key) {
+                (Some(list), key) => error.with_hint(format!("write a list: `{key} = {list}`")),
+                (None, "server") if is_name => {
                     error.with_hint(format!("for a name, write `server-name = \"{text}\"`"))
                 }
-                _ => error,
+                (None, _) => error,
             }
         })
     };

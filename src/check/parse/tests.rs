@@ -200,6 +200,21 @@ fn unknown_keys_and_values_are_refused_with_their_line_and_a_suggestion() {
              (write a list: `allowed-suites = [\"TLS_AES_128_GCM_SHA256\", \"AES256-SHA\"]`)",
         ),
         (
+            "[[rule]]\nallowed-groups = 'x25519 secp256r1'",
+            "t.toml:2: rule 1: `x25519 secp256r1` in `allowed-groups` is not a known group \
+             (write a list: `allowed-groups = [\"x25519\", \"secp256r1\"]`)",
+        ),
+        (
+            "[[rule]]\nwhere = { client = '192.0.2.1,192.0.2.2' }",
+            "t.toml:2: rule 1: invalid value `192.0.2.1,192.0.2.2` for `client`: not an address, nor a network as in \
+             `192.0.2.0/24` (write a list: `client = [\"192.0.2.1\", \"192.0.2.2\"]`)",
+        ),
+        (
+            "[[rule]]\nwhere = { server-name = 'a.example, b.example' }",
+            "t.toml:2: rule 1: `server-name` takes a name or a list of them, and this is a list in one string \
+             (write `server-name = [\"a.example\", \"b.example\"]`)",
+        ),
+        (
             "[[rule]]\nforbidden-findings = 'weak_key,near_expiry'",
             "t.toml:2: rule 1: invalid value `weak_key,near_expiry` for `forbidden-findings` \
              (write a list: `forbidden-findings = [\"weak_key\", \"near_expiry\"]`)",
