@@ -626,9 +626,33 @@ fn a_file_in_the_place_of_another_is_recognised() {
     let settings = file("live.toml", "[live]\ninterface = \"eth0\"\n");
     let policy = file("rules.toml", "[[rule]]\nmin-version = \"TLS 1.2\"\n");
     let baseline = file("known.jsonl", "{\"a\": 1}\n");
+    let array = file("array.json", "[{\"a\": 1}]\n");
     let binary = scratch("binary.toml");
     fs::write(&binary, b"\xff\xfe[[rule]]\n").unwrap();
-    let cases: [(&[&str], &str, &str); 4] = [
+    let yaml = file("rules.yaml", "# ours\nrules:\n  - max-failures: 0\n");
+    let keys = file("as-policy.keys", "# a comment\nCLIENT_RANDOM 00 11\n");
+    let roots = "fixtures/captures/day/mtls-day/ca.pem";
+    let cases: [(&[&str], &str, &str); 9] = [
+        (
+            &["check", "--policy", &yaml, &capture],
+            "rules.yaml:2: ",
+            "looks like YAML: a policy is in TOML",
+        ),
+        (
+            &["check", "--policy", &keys, &capture],
+            "as-policy.keys:2: ",
+            "looks like a key log: `--keylog` reads it",
+        ),
+        (
+            &["check", "--policy", roots, &capture],
+            "ca.pem:1: ",
+            "looks like PEM: `--ca-file` reads trusted roots",
+        ),
+        (
+            &["check", "--policy", "mozilla-modern", &capture],
+            "cannot read policy `mozilla-modern`: no such file or directory\n",
+            "`mozilla-modern` is a preset: write `[[rule]]` and `preset = \"mozilla-modern\"` to a file",
+        ),
         (
             &["check", "--policy", &settings, &capture],
             "unknown key `live`",
@@ -641,6 +665,11 @@ fn a_file_in_the_place_of_another_is_recognised() {
         ),
         (
             &["check", "--policy", &baseline, &capture],
+            ":1: ",
+            "looks like JSON: `--expect` and `--new-only` read baselines",
+        ),
+        (
+            &["check", "--policy", &array, &capture],
             ":1: ",
             "looks like JSON: `--expect` and `--new-only` read baselines",
         ),
@@ -658,6 +687,11 @@ fn a_file_in_the_place_of_another_is_recognised() {
         assert!(rest.contains(hint), "{rest}");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
+    // A policy in the place of a capture.
+    let output = output(&[&policy]);
+    let expected = format!("hint: if `{policy}` is a policy, use `--policy {policy}`\n");
+    assert!(stderr(&output).ends_with(&expected), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::fixtures;
 use crate::support::program::{output, printed, stderr, stdout, tlscope};
-use crate::support::scratch::{file, folder};
+use crate::support::scratch::{file, folder, path};
 
 /// A capture of one empty Ethernet frame.
 fn capture() -> Vec<u8> {
@@ -65,6 +65,110 @@ fn reads_standard_input() {
     child.stdin.take().unwrap().write_all(&capture()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(stdout(&output).contains("1 packet"), "{output:?}");
+}
+
+#[test]
+fn empty_standard_input_is_named() {
+    let output = output(&["read", "-"]);
+    let expected = "error: standard input is empty; `tcpdump -U` writes each packet at once\n";
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn no_output_replaces_a_file_that_is_an_input() {
+    let captures = folder("inputs");
+    let own = |name: &str| captures.join(name).to_str().unwrap().to_owned();
+    let (capture, config) = (own("a.pcap"), own("settings.toml"));
+    fs::write(&capture, self::capture()).unwrap();
+    fs::write(&config, "[read]\nformat = 'summary'\n").unwrap();
+    let roots = folder("inputs-roots");
+    let root = roots.join("root.pem").to_str().unwrap().to_owned();
+    fs::copy("fixtures/captures/day/mtls-day/ca.pem", &root).unwrap();
+    let (captures, roots) = (captures.to_str().unwrap(), roots.to_str().unwrap());
+    let in_json = format!("json={root}");
+    let cases: [(&[&str], String); 4] = [
+        (
+            &["--config", &config, "read", "--report", &config, &capture],
+            format!("`--report` would replace `{config}`, which is the configuration file"),
+        ),
+        (
+            &["read", "--ca-dir", roots, "--report", &root, &capture],
+            format!("`--report` would replace `{root}`, which is a file of trusted roots"),
+        ),
+        (
+            &["check", "--ca-dir", roots, "--format", &in_json, &capture],
+            format!("`--format` would replace `{root}`, which is a file of trusted roots"),
+        ),
+        (
+            &["read", "--report", &capture, captures],
+            format!("`--report` would replace `{capture}`, which is one of the captures"),
+        ),
+    ];
+    let contents = || [&capture, &config, &root].map(|path| fs::read(path).unwrap());
+    let before = contents();
+    for (arguments, expected) in &cases {
+        let output = output(arguments);
+        assert_eq!(
+            stderr(&output),
+            format!("error: {expected}\n"),
+            "{arguments:?}"
+        );
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    assert!(contents() == before);
+    // A report next to the captures is not one of them, also when it is written for the second time.
+    for _ in 0..2 {
+        let output = output(&[
+            "read",
+            "--report",
+            &format!("{captures}/report.html"),
+            captures,
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+}
+
+#[cfg(live_capture)]
+#[test]
+fn a_live_run_does_not_append_to_what_it_reads() {
+    let keys = file("live-input.keys", b"CLIENT_RANDOM\n");
+    let config = file("live-input.toml", b"[live]\nformat = 'json'\n");
+    let live = |arguments: &[&str]| {
+        output(&[&["live", "-i", "lo", "--duration", "1"], arguments].concat())
+    };
+    let refused = live(&["--keylog", &keys, "--output", &keys]);
+    let expected = format!("error: `--output` would append to `{keys}`, which is a key log\n");
+    assert_eq!(stderr(&refused), expected);
+    let refused = live(&["--config", &config, "--output", &config]);
+    let expected =
+        format!("error: `--output` would append to `{config}`, which is the configuration file\n");
+    assert_eq!(stderr(&refused), expected);
+    assert_eq!(fs::read(&keys).unwrap(), b"CLIENT_RANDOM\n");
+}
+
+#[test]
+fn an_option_without_effect_is_warned_of() {
+    let path = file("without-effect.pcap", capture());
+    let said = output(&["read", "--save-failures-keep", "3", &path]);
+    let expected = "warning: `--save-failures-keep` has no effect without `--save-failures`\n";
+    assert_eq!(stderr(&said), expected);
+    assert_eq!(said.status.code(), Some(0));
+    let from_environment = tlscope(&["read", &path])
+        .env("TLSCOPE_SAVE_FAILURES_KEEP", "3")
+        .output()
+        .unwrap();
+    assert_eq!(stderr(&from_environment), "");
+}
+
+#[test]
+fn a_system_error_is_words_without_a_number() {
+    let path = file("words.pcap", capture());
+    let taken = file("words.taken", b"a file");
+    let output = output(&["read", "--save-failures", &taken, &path]);
+    let expected =
+        format!("error: cannot save failures in `{taken}`: it exists, and is not a directory\n");
+    assert_eq!(stderr(&output), expected);
 }
 
 #[test]
@@ -285,9 +389,12 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_reported() {
         observations.last().unwrap(),
         "the secret does not decrypt this connection"
     );
+    let keys = path("wrong.keys");
     assert_eq!(
         complaint,
-        "warning: the secrets for 1 connection are wrong: they do not decrypt what was captured\n"
+        format!(
+            "warning: the secrets in `{keys}` for 1 connection are wrong: they do not decrypt what was captured\n"
+        )
     );
 }
 
@@ -297,9 +404,10 @@ fn damaged_lines_among_the_secrets_are_counted_and_the_others_used() {
     let damaged = format!("{whole}not a secret at all\nCLIENT_RANDOM 5a5a 12\n# a comment\n");
     let (event, complaint) = first_inference(&file("damaged.keys", damaged.as_bytes()));
     assert_eq!(event["evidence"], "decrypted");
+    let keys = path("damaged.keys");
     assert_eq!(
         complaint,
-        "warning: 2 lines of the secrets are damaged and were skipped\n"
+        format!("warning: 2 lines of the secrets in `{keys}` are damaged and were skipped\n")
     );
 }
 
@@ -327,7 +435,13 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() 
         observations.last().unwrap(),
         "no secret given belongs to this connection"
     );
-    assert!(complaint.contains("no secret belongs"), "{complaint}");
+    let keys = path("other.keys");
+    assert_eq!(
+        complaint,
+        format!(
+            "warning: no secret in `{keys}` belongs to the encrypted connection: the key log may be of another run\n"
+        )
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::fs;
 #[cfg(feature = "otel")]
 use std::io::BufReader;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -28,6 +29,7 @@ use crate::support::needs;
 use crate::support::process::writer_of_pipe;
 use crate::support::process::{PATIENCE, Process, free_port, wait_for};
 use crate::support::program::{output, printed, stderr, stdout, tlscope};
+use crate::support::tls::client_hello;
 
 /// A temporary directory, which is removed when dropped.
 ///
@@ -207,6 +209,44 @@ fn handshakes_are_reported_until_a_signal_ends_the_run() {
             "{stderr:?}"
         );
     }
+}
+
+#[test]
+fn a_run_that_stops_at_a_number_of_handshakes_counts_no_others() {
+    let directory = directory("live-count");
+    let Some(server) = Server::start(&directory, &[]) else {
+        return;
+    };
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let filter = format!("{} or tcp port {silent_port}", server.filter());
+    let Some(live) = Live::start(&["--format", "json", "-f", &filter, "--count", "1"]) else {
+        return;
+    };
+    // They are open when the first handshake fails, and end with the run.
+    let open: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = TcpStream::connect(("127.0.0.1", silent_port)).unwrap();
+            client.write_all(&client_hello()).unwrap();
+            client
+        })
+        .collect();
+    server.connect(&["-tls1_2", "-verify_return_error"]);
+    let (status, stdout, stderr) = live.end();
+    assert_eq!(status.code(), Some(0));
+    let [event, stats] = &stdout[..] else {
+        panic!("{stdout:?}")
+    };
+    let event: Value = serde_json::from_str(event).unwrap();
+    assert_eq!(event["error"]["type"], "unknown_ca", "{event}");
+    let stats: Value = serde_json::from_str(stats).unwrap();
+    assert_eq!(stats["handshakes"], 1, "{stats}");
+    let last = stderr.last().unwrap();
+    assert!(
+        last.ends_with("handshakes: 1 (0 succeeded, 1 failed, 0 unknown)"),
+        "{stderr:?}"
+    );
+    drop(open);
 }
 
 #[test]

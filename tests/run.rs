@@ -107,6 +107,23 @@ fn the_handshakes_of_a_command_are_decrypted_and_evaluated_to_the_last_one() {
 }
 
 #[test]
+fn an_option_behind_the_command_is_warned_of() {
+    let said = output(&["run", "--no-verify", "true", "--policy", "nowhere.toml"]);
+    let warning =
+        "warning: `--policy` goes to the command: if you mean tlscope, write it before `-- true`\n";
+    assert!(stderr(&said).starts_with(warning), "{said:?}");
+    let said = output(&[
+        "run",
+        "--no-verify",
+        "--",
+        "true",
+        "--policy",
+        "nowhere.toml",
+    ]);
+    assert!(!stderr(&said).contains("goes to the command"), "{said:?}");
+}
+
+#[test]
 fn a_saved_capture_has_its_secrets_and_only_its_owner_can_read_it() {
     if needs::program("openssl").is_none() {
         return;

@@ -191,7 +191,10 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
         ),
         (
             "nobody.example",
-            "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; run `tlscope show ",
+            &format!(
+                "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; `tlscope show {}` lists the 16 handshakes\n",
+                day()
+            ),
         ),
         (
             "10.0.0.1/24",
@@ -206,6 +209,15 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
             "{selector}"
         );
     }
+    let only = fixtures::named("mtls12-success").capture;
+    let missed = output(&["show", &only, "nobody.example"]);
+    let expected = format!(
+        "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; `tlscope show {only}` shows the only handshake\n"
+    );
+    assert_eq!(stderr(&missed), expected);
+    let two = output(&["show", &day(), "3", "5"]);
+    let expected = "error: `3` is not a file\n\nhint: `show` shows one handshake at a time: select `3` or `5`\n";
+    assert_eq!(stderr(&two), expected);
     let output = output(&["show", &day(), "--outcome", "unknown"]);
     assert_eq!(
         stderr(&output),

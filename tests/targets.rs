@@ -114,6 +114,12 @@ fn an_empty_list_is_explained_on_standard_error() {
         let expected = format!("warning: the list is empty: {reason}\nhint: {hint}");
         assert!(stderr(&run).starts_with(&expected), "{run:?}");
     }
+    // An endpoint that is not listed without `--hidden` either.
+    let quic = fixtures::named("quic").capture;
+    let run = output(&["targets", "--hidden", &quic]);
+    let expected = "warning: 1 endpoint over UDP is not listed: DTLS and QUIC\n\
+                    warning: the list is empty: no server answered a ClientHello over TCP\n";
+    assert_eq!(stderr(&run), expected);
 }
 
 #[test]

@@ -28,19 +28,19 @@ pub enum CaptureError {
         reason: String,
     },
     /// There is nothing in it.
-    #[error("`{file}` is empty; `tcpdump -U` writes each packet at once")]
+    #[error("{} is empty; `tcpdump -U` writes each packet at once", named(file))]
     Empty {
         /// The path as the user gave it.
         file: Arc<str>,
     },
     /// A directory without captures.
-    #[error("no capture files in directory `{directory}`; subdirectories are not searched: try `{}/*/`", directory.trim_end_matches('/'))]
+    #[error("no capture files in directory `{directory}`")]
     NoCaptures {
         /// The path as the user gave it.
         directory: Arc<str>,
     },
     /// It is neither pcap nor pcapng.
-    #[error("`{file}` {seen}")]
+    #[error("{} {seen}", named(file))]
     NotACapture {
         /// The path as the user gave it.
         file: Arc<str>,
@@ -114,6 +114,14 @@ pub enum CaptureError {
         /// The filter as the user gave it.
         expression: String,
     },
+}
+
+/// A file for a message; `-` is standard input.
+fn named(file: &str) -> String {
+    match file {
+        "-" => "standard input".to_owned(),
+        file => format!("`{file}`"),
+    }
 }
 
 /// What keeps a capture from being decompressed: the limit on memory, or others of the same time.

@@ -119,7 +119,7 @@ fn recognise(
 ) -> Result<BlockReader, CaptureError> {
     let mut head = read_head(&mut bytes).map_err(|error| unreadable(file, false, &error))?;
     let compression = Compression::recognise(&head);
-    let (head, bytes): (_, Box<dyn Read + Send>) = match compression {
+    let (head, mut bytes): (_, Box<dyn Read + Send>) = match compression {
         None => (head, Box::new(bytes)),
         Some(compression) => {
             read_rest_of_head(&mut head, &mut bytes);
@@ -129,7 +129,14 @@ fn recognise(
                 .map_err(|error| not_decompressed(file, &error))?
         }
     };
-    let format = format(file, &head)?;
+    let format = match format(file, &head) {
+        // A pipe may have no more bytes for now.
+        Err(CaptureError::NotACapture { file, .. }) if !eager && is_tar(&head, &mut bytes) => {
+            let seen = "is a tar archive: extract it first".to_owned();
+            return Err(CaptureError::NotACapture { file, seen });
+        }
+        format => format?,
+    };
     let input = Input {
         file: Arc::clone(file),
         bytes: Box::new(io::Cursor::new(head).chain(bytes)),
@@ -204,6 +211,16 @@ fn format(file: &Arc<str>, head: &[u8]) -> Result<Format, CaptureError> {
     })
 }
 
+/// Whether a file is a tar archive, whose first bytes are the name of a file: the magic comes later (POSIX.1, ustar).
+fn is_tar(head: &[u8], mut rest: impl Read) -> bool {
+    const MAGIC: &[u8] = b"ustar";
+    const OFFSET: usize = 257;
+    let mut skipped = vec![0; OFFSET.saturating_sub(head.len())];
+    let mut magic = [0; MAGIC.len()];
+    let mut read = |bytes: &mut [u8]| rest.read_exact(bytes).is_ok();
+    read(&mut skipped) && read(&mut magic) && magic == MAGIC
+}
+
 /// What a file that is no capture is instead, by its first bytes.
 fn describe(head: &[u8]) -> String {
     let known = KNOWN_FORMATS
@@ -266,7 +283,15 @@ pub(super) fn captures(
         .collect();
     problems.extend(skipped.problems());
     if captures.is_empty() {
-        problems.push(CaptureError::NoCaptures { directory }.into());
+        let try_this = match has_directories(path) {
+            true => format!(
+                "; subdirectories are not searched: try `{}/*/`",
+                directory.trim_end_matches('/')
+            ),
+            false => String::new(),
+        };
+        let error = CaptureError::NoCaptures { directory };
+        problems.push(Problem::error(format!("{error}{try_this}")));
     }
     captures
 }
@@ -286,6 +311,11 @@ pub(super) fn check(path: &Path, windows: &Windows) -> Result<(), CaptureError> 
     }
     FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), windows)?;
     Ok(())
+}
+
+fn has_directories(directory: &Path) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.is_dir())
 }
 
 fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
@@ -510,6 +540,22 @@ mod tests {
     }
 
     #[test]
+    fn a_tar_archive_is_recognised_by_its_magic() {
+        let mut archive = vec![0; 512];
+        archive[..8].copy_from_slice(b"day.pcap");
+        archive[257..262].copy_from_slice(b"ustar");
+        let expected = "`x` is a tar archive: extract it first";
+        assert_eq!(refusal("x", &archive), expected);
+        let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut compressed, &archive).unwrap();
+        assert_eq!(refusal("x", &compressed.finish().unwrap()), expected);
+        for length in [24, 256, 261] {
+            let text = refusal("x", &archive[..length]);
+            assert!(text.contains("is not a pcap"), "{length}: {text}");
+        }
+    }
+
+    #[test]
     fn says_what_cannot_be_opened() {
         let directory = Directory::new();
         let missing = open(&directory.path().join("missing.pcap")).err().unwrap();
@@ -624,8 +670,12 @@ mod tests {
             panic!("{problems:?}")
         };
         assert!(problem.text.starts_with("no capture files in directory `"));
-        let try_this = format!("not searched: try `{}/*/`", directory.path().display());
-        assert!(problem.text.ends_with(&try_this), "{}", problem.text);
+        assert!(!problem.text.contains("subdirectories"), "{}", problem.text);
         assert_eq!(problem.severity, Severity::Error);
+        fs::create_dir(directory.path().join("older")).unwrap();
+        let mut problems = Vec::new();
+        captures(directory.path(), &windows(), &mut problems);
+        let try_this = format!("not searched: try `{}/*/`", directory.path().display());
+        assert!(problems[0].text.ends_with(&try_this), "{problems:?}");
     }
 }

@@ -66,6 +66,8 @@ pub struct CaptureFiles {
     windows: Windows,
     /// Those that it is too short for, until they are reported together.
     not_decompressed: Vec<CaptureError>,
+    /// Files that are no captures, each with what it is instead, until they are reported together.
+    not_captures: Vec<(Arc<str>, String)>,
     bytes_read: Arc<AtomicU64>,
     bytes_total: Option<u64>,
 }
@@ -176,6 +178,7 @@ impl CaptureFiles {
             problems,
             windows,
             not_decompressed: Vec::new(),
+            not_captures: Vec::new(),
             bytes_read: Arc::default(),
             bytes_total,
         };
@@ -201,6 +204,7 @@ impl CaptureFiles {
     fn report(&mut self, error: CaptureError) {
         match error {
             CaptureError::NoRoomToDecompress { .. } => self.not_decompressed.push(error),
+            CaptureError::NotACapture { file, seen } => self.not_captures.push((file, seen)),
             _ => self.problems.push(error.into()),
         }
     }
@@ -276,6 +280,33 @@ impl CaptureFiles {
         }
     }
 
+    /// Reports the files that are no captures. A pattern such as `captures/*/*` may name many: those of a kind are one line.
+    fn report_not_captures(&mut self) {
+        let mut rest = mem::take(&mut self.not_captures);
+        while let Some((_, seen)) = rest.first() {
+            let seen = seen.clone();
+            let (of_a_kind, others): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|(_, other)| *other == seen);
+            rest = others;
+            let files: Vec<_> = of_a_kind.iter().map(|(file, _)| file).collect();
+            if let [a, b, c, others @ ..] = &files[..]
+                && !others.is_empty()
+            {
+                let others = match others.len() {
+                    1 => "1 other file".to_owned(),
+                    count => format!("{count} other files"),
+                };
+                let text = format!("`{a}`, `{b}`, `{c}` and {others}: each {seen}");
+                self.problems.push(Problem::error(text));
+                continue;
+            }
+            for (file, seen) in of_a_kind {
+                let error = CaptureError::NotACapture { file, seen };
+                self.problems.push(error.into());
+            }
+        }
+    }
+
     /// Reads on until the source's next packet is known, or ends it; leaves it
     /// unsettled if secrets or losses come first, so that those cannot pile up.
     fn settle(&mut self, index: usize) {
@@ -326,6 +357,7 @@ impl PacketSource for CaptureFiles {
         batch.clear();
         self.fill(batch);
         self.report_not_decompressed();
+        self.report_not_captures();
         batch.secrets.append(&mut self.secrets);
         batch.ended.append(&mut self.ended);
         batch.drops.append(&mut self.drops);
@@ -588,6 +620,34 @@ mod tests {
     }
 
     #[test]
+    fn many_files_that_are_no_captures_are_one_line() {
+        let directory = Directory::new();
+        let texts = |count: usize| -> Vec<PathBuf> {
+            let names = (0..count).map(|number| format!("{number}.txt"));
+            names
+                .map(|name| directory.write(&name, b"notes of the day"))
+                .collect()
+        };
+        let said = |count| {
+            let mut paths = texts(count);
+            paths.push(directory.write("a.pcap", &capture(&[1], b"abc")));
+            let mut files = CaptureFiles::open(&paths);
+            while files.next_batch(&mut PacketBatch::default()).unwrap() {}
+            files.take_problems()
+        };
+        assert_eq!(said(3).len(), 3);
+        let [problem] = &said(5)[..] else {
+            panic!("one line is expected");
+        };
+        let folder = directory.path().display();
+        let expected = format!(
+            "`{folder}/0.txt`, `{folder}/1.txt`, `{folder}/2.txt` and 2 other files: each looks like text, not a capture (pcap or pcapng)"
+        );
+        assert_eq!(problem.text, expected);
+        assert_eq!(problem.severity, Severity::Error);
+    }
+
+    #[test]
     fn blocks_that_do_not_overlap_are_handed_on_without_copying() {
         let directory = Directory::new();
         let late = directory.write("late", &capture(&[10, 11], b"abc"));
@@ -721,7 +781,7 @@ mod tests {
         let mut files = CaptureFiles::from_reader("-", io::empty());
         assert_eq!(files.next_batch(&mut PacketBatch::default()), Ok(false));
         let text = &files.take_problems()[0].text;
-        assert!(text.starts_with("`-` is empty; "), "{text}");
+        assert!(text.starts_with("standard input is empty; "), "{text}");
     }
 
     #[test]

@@ -97,6 +97,16 @@ impl<'a> PolicyFile<'a> {
         }
     }
 
+    /// The error for a text that is not TOML.
+    pub(super) fn not_toml(self, error: &toml::de::Error) -> PolicyError {
+        let at = error.span().unwrap_or_default();
+        let key = self.text.get(at.clone()).unwrap_or_default();
+        match error.message() {
+            "duplicate key" => self.error(format!("`{key}` is set more than once"), at),
+            message => self.error(message, at),
+        }
+    }
+
     /// The entries of a table, in the order of the file.
     pub(super) fn entries(self, table: &'a DeTable<'a>) -> Vec<PolicyEntry<'a>> {
         let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<_>)| {
@@ -244,18 +254,24 @@ impl<'a> PolicyEntry<'a> {
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let message = format!("invalid value `{text}` for `{}`", self.key);
         let one_of = format!("one of `{}`", known.join("`, `"));
-        Err(self
-            .file
-            .error(message, at)
-            .with_hint(match guess(text, &known) {
-                Some(meant) => format!("did you mean `{meant}`? {one_of}"),
-                None => one_of,
-            }))
+        let hint = match (as_list(text), guess(text, &known)) {
+            (Some(list), _) => format!("write a list: `{} = {list}`", self.key),
+            (None, Some(meant)) => format!("did you mean `{meant}`? {one_of}"),
+            (None, None) => one_of,
+        };
+        Err(self.file.error(message, at).with_hint(hint))
     }
 
     pub(super) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
         self.file.error(message, at)
     }
+}
+
+/// A text with commas as a list in TOML; `None` if it has none.
+pub(super) fn as_list(text: &str) -> Option<String> {
+    let items = text.split(',').map(str::trim);
+    let items: Vec<_> = items.filter(|item| !item.is_empty()).collect();
+    (items.len() > 1).then(|| format!("[\"{}\"]", items.join("\", \"")))
 }
 
 /// The word that was probably meant: one with few letters changed, otherwise one that shares most words with `text`.

@@ -10,7 +10,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 mod commands;
 mod config;
@@ -21,13 +21,17 @@ mod say;
 mod usage;
 
 use config::args::{Args, Color};
-use config::config_file;
+use config::{RunFiles, config_file, dependent};
 use error::CliError;
 
 /// Runs the command that the arguments name; errors go to standard error.
 pub(crate) fn main() -> ExitCode {
-    let result = parse().and_then(|args| {
+    let result = parse().and_then(|(args, matches)| {
         choose_color(args.color);
+        for warning in dependent::without_effect(&matches) {
+            say::warning(warning);
+        }
+        RunFiles::of(&args).check()?;
         commands::run(args.command)
     });
     result.unwrap_or_else(|error| {
@@ -36,15 +40,15 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-/// The arguments; with `--config`, the file's values are the defaults.
-fn parse() -> Result<Args, CliError> {
+/// The arguments, and how clap matched them; with `--config`, the file's values are the defaults.
+fn parse() -> Result<(Args, ArgMatches), CliError> {
     let command = match env::args_os().any(|argument| argument == "-h") {
         true => without_environment(Args::command()),
         false => Args::command(),
     };
-    let args = parse_as(command.clone())?;
-    match &args.config {
-        None => Ok(args),
+    let parsed = parse_as(command.clone())?;
+    match &parsed.0.config {
+        None => Ok(parsed),
         Some(path) => parse_as(config_file::with_defaults_from(command, path)?),
     }
 }
@@ -57,10 +61,10 @@ fn without_environment(command: clap::Command) -> clap::Command {
 }
 
 /// Ends the program for `--help` and `--version`.
-fn parse_as(command: clap::Command) -> Result<Args, CliError> {
+fn parse_as(command: clap::Command) -> Result<(Args, ArgMatches), CliError> {
     let matches = command.clone().try_get_matches();
     matches
-        .and_then(|matches| Args::from_arg_matches(&matches))
+        .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::refused(&command, &error))
 }
 

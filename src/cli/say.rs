@@ -27,16 +27,49 @@ pub(crate) fn line(message: impl Display) {
         if messages.len() >= MAX_HELD_BACK {
             messages.pop_front();
         }
-        messages.push_back(message.to_string());
+        messages.push_back(in_words(message.to_string()));
         return;
     }
     // The lock is free by now: a terminal that is stopped (Ctrl-S) blocks this thread only.
-    let message = message.to_string();
+    let message = in_words(message.to_string());
     let message = match terminal_size_of(stderr()) {
         Some((width, _)) => wrapped(&message, usize::from(width.0)),
         None => message,
     };
     let _ = writeln!(anstream::stderr().lock(), "{message}");
+}
+
+/// The system's words for an error, and those for a user who named a file.
+const SYSTEM_ERRORS: [(&str, &str); 3] = [
+    ("File exists", "it exists, and is not a directory"), // only creating a directory fails for this reason
+    ("Is a directory", "it is a directory"),
+    (
+        "Not a directory",
+        "a part of the path is a file, not a directory",
+    ),
+];
+
+/// `message` without the numbers of system errors, as in `No such file or directory (os error 2)`.
+fn in_words(mut message: String) -> String {
+    const NUMBER: &str = " (os error ";
+    while let Some(at) = message.find(NUMBER) {
+        let Some(length) = message[at..].find(')') else {
+            break;
+        };
+        let (before, after) = (&message[..at], &message[at + length + 1..]);
+        let start = before.rfind(": ").map_or(0, |colon| colon + 2);
+        let (before, said) = before.split_at(start);
+        let known = SYSTEM_ERRORS.iter().find(|(text, _)| *text == said);
+        let words = match known {
+            Some((_, words)) => (*words).to_owned(),
+            None => {
+                let (first, rest) = said.split_at(said.chars().next().map_or(0, char::len_utf8));
+                format!("{}{rest}", first.to_lowercase())
+            }
+        };
+        message = format!("{before}{words}{after}");
+    }
+    message
 }
 
 /// `message` with its lines broken between words to fit `width` columns. A word that is longer stays whole, so that paths and
@@ -126,6 +159,27 @@ mod tests {
         );
         assert_eq!(wrapped("a 0123456789 b", 5), "a\n0123456789\nb");
         assert_eq!(wrapped(&message, 40), message);
+    }
+
+    #[test]
+    fn system_errors_are_words_without_numbers() {
+        for (message, expected) in [
+            (
+                "cannot open `x`: No such file or directory (os error 2)",
+                "cannot open `x`: no such file or directory",
+            ),
+            (
+                "cannot create `x`: File exists (os error 17); retrying",
+                "cannot create `x`: it exists, and is not a directory; retrying",
+            ),
+            (
+                "Permission denied (os error 13): `x`, and: Is a directory (os error 21)",
+                "permission denied: `x`, and: it is a directory",
+            ),
+            ("what (os error", "what (os error"),
+        ] {
+            assert_eq!(in_words(message.to_owned()), expected);
+        }
     }
 
     #[cfg(live_capture)]

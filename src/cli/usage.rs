@@ -1,13 +1,14 @@
 //! What clap refuses, in the words of this program: one line on what is wrong, then what to try.
 
 use std::env;
-use std::num::ParseIntError;
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 use tlscope::pattern::nearest;
 
+use super::config::args::NotOneOf;
 use super::error::CliError;
 
 /// The error for arguments that `command` does not take; help and version are printed, and end the program.
@@ -50,31 +51,13 @@ impl Usage<'_> {
 
     fn invalid_value(&self, error: &Error) -> CliError {
         let name = self.name_of_flag(error);
-        let is_secret = name.starts_with("--otlp-header");
         let value = string(error, ContextKind::InvalidValue);
-        let known = strings(error, ContextKind::ValidValue);
-        let one_of = (!known.is_empty()).then(|| format!("one of `{}`", known.join("`, `")));
         if value.is_empty() {
+            let one_of = one_of(&known_values(error));
             return CliError::new(format_args!("`{name}` takes a value"))
                 .hint(one_of.unwrap_or_else(|| self.see_help()));
         }
-        // The value of a header is a secret as a rule, and only its form is at fault.
-        let value = if is_secret { "***" } else { value };
-        let reason = reason(error).map(|reason| format!(": {reason}"));
-        let failure = CliError::new(format_args!(
-            "invalid value `{value}` for `{name}`{}",
-            reason.unwrap_or_default()
-        ));
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let suggested = match error.get(ContextKind::SuggestedValue) {
-            Some(ContextValue::String(meant)) => Some(meant.as_str()),
-            _ => None,
-        };
-        let meant = nearest(&value.to_ascii_lowercase(), &known).or(suggested);
-        failure.maybe_hint(one_of.map(|one_of| match meant {
-            Some(meant) => format!("did you mean `{meant}`? {one_of}"),
-            None => one_of,
-        }))
+        CliError::new(what_is_invalid(error, value, &name)).maybe_hint(hint_of_value(error, value))
     }
 
     /// The flag that an error is about, or the environment variable if the flag was not typed.
@@ -98,12 +81,18 @@ impl Usage<'_> {
         if !argument.starts_with('-') {
             return self.unexpected_value(argument);
         }
+        if argument.parse::<f64>().is_ok() {
+            return self.negative_number(argument);
+        }
         let flag = flag_of(argument);
         let failure = CliError::new(match self.subcommand() {
             Some(command) => format!("`tlscope {}` has no option `{flag}`", command.get_name()),
             None => format!("unknown option `{flag}`"),
         });
         let owners = self.owners(flag);
+        if flag == "-r" {
+            return failure.hint(read(self.value_after(flag).unwrap_or("CAPTURE"))); // as for tcpdump
+        }
         if matches!(flag, "-i" | "--interface") && owners.contains(&"live") {
             return failure.hint(watch(self.value_after(flag).unwrap_or("INTERFACE")));
         }
@@ -118,6 +107,20 @@ impl Usage<'_> {
             Some(ContextValue::String(meant)) => format!("did you mean `{}`?", flag_of(meant)),
             _ => self.see_help(),
         })
+    }
+
+    /// The error for a number that clap takes for an option.
+    fn negative_number(&self, number: &str) -> CliError {
+        let at = self.typed.iter().position(|typed| typed == number);
+        let before = at.and_then(|at| self.typed.get(at.checked_sub(1)?));
+        match before.filter(|before| before.starts_with('-')) {
+            Some(flag) => CliError::new(format_args!(
+                "invalid value `{number}` for `{flag}`: not a number of at least 0"
+            )),
+            None => {
+                CliError::new(format_args!("unexpected argument `{number}`")).hint(self.see_help())
+            }
+        }
     }
 
     /// The error for a word that is no option.
@@ -259,19 +262,79 @@ fn flag_of(argument: &str) -> &str {
     argument.split([' ', '=', '[']).next().unwrap_or_default()
 }
 
+/// What is wrong with a value of a flag, or of a setting, in one clause.
+pub(super) fn what_is_invalid(error: &Error, value: &str, name: &str) -> String {
+    // The value of a header is a secret as a rule, and only its form is at fault. `name` may be a variable.
+    let is_header = |name: &str| {
+        name.to_lowercase()
+            .replace('_', "-")
+            .ends_with("otlp-header")
+    };
+    let value = if is_header(name) { "***" } else { value };
+    let reason = reason(error).map(|reason| format!(": {reason}"));
+    format!(
+        "invalid value `{value}` for `{name}`{}",
+        reason.unwrap_or_default()
+    )
+}
+
+/// The values that a flag or a setting takes, with the one that was probably meant; `None` if it takes more than a few words.
+pub(super) fn hint_of_value(error: &Error, value: &str) -> Option<String> {
+    let known = known_values(error);
+    let one_of = one_of(&known)?;
+    let suggested = match error.get(ContextKind::SuggestedValue) {
+        Some(ContextValue::String(meant)) => Some(meant.as_str()),
+        _ => None,
+    };
+    let word = value.split('=').next().unwrap_or_default(); // as in `junit=report.xml`
+    let meant = nearest(&word.to_ascii_lowercase(), &known).or(suggested);
+    Some(match meant {
+        Some(meant) => format!("did you mean `{meant}`? {one_of}"),
+        None => one_of,
+    })
+}
+
+fn one_of(known: &[&str]) -> Option<String> {
+    (!known.is_empty()).then(|| format!("one of `{}`", known.join("`, `")))
+}
+
+/// The words that a value may be: clap knows them, or the value's own parser.
+fn known_values(error: &Error) -> Vec<&str> {
+    let source = std::error::Error::source(error);
+    match source.and_then(|source| source.downcast_ref::<NotOneOf>()) {
+        Some(NotOneOf(known)) => known.clone(),
+        None => {
+            let known = strings(error, ContextKind::ValidValue).iter();
+            known.map(String::as_str).collect()
+        }
+    }
+}
+
 /// Why a value was refused, if its parser says so.
 fn reason(error: &Error) -> Option<String> {
     let source = std::error::Error::source(error)?;
-    if source.is::<ParseIntError>() {
-        return Some("not a whole number that fits".to_owned());
+    if source.is::<NotOneOf>() {
+        return None; // the hint lists the words
+    }
+    if let Some(error) = source.downcast_ref::<ParseIntError>() {
+        return Some(match error.kind() {
+            IntErrorKind::PosOverflow => "too large".to_owned(),
+            IntErrorKind::NegOverflow => "not a number of at least 0".to_owned(),
+            _ => "not a whole number".to_owned(),
+        });
     }
     let text = source.to_string();
     if text == "value was not a boolean" {
         return Some("not `true` or `false`".to_owned());
     }
+    // clap writes a range that has an end, but not its type's, with `..=`.
     let range = text.split_once(" is not in ").map(|(_, range)| range);
-    Some(match range.and_then(|range| range.split_once("..=")) {
-        Some((least, most)) => format!("not a number from {least} to {most}"),
+    let ends = range.and_then(|range| range.split_once(".."));
+    Some(match ends {
+        Some((least, most)) => match most.strip_prefix('=') {
+            Some(most) => format!("not a number from {least} to {most}"),
+            None => format!("not a number of at least {least}"),
+        },
         None => text,
     })
 }
@@ -406,6 +469,21 @@ mod tests {
                 "`--print-policy=NAME` prints a preset, and reads no capture",
             ),
             (
+                "read -r x.pcap",
+                "`tlscope read` has no option `-r`",
+                "to report the handshakes in a capture, use `tlscope read x.pcap`",
+            ),
+            (
+                "check --format jnuit x.pcap",
+                "invalid value `jnuit` for `--format`",
+                "did you mean `junit`? one of `text`, `json`, ",
+            ),
+            (
+                "check --format jnuit=a.xml x.pcap",
+                "invalid value `jnuit=a.xml` for `--format`",
+                "did you mean `junit`? one of `text`, `json`, ",
+            ),
+            (
                 "check --policy a --policy b x.pcap",
                 "`--policy` is given more than once",
                 "give it once",
@@ -418,6 +496,14 @@ mod tests {
             assert!(rest.starts_with(hint), "{line}: {rest}");
             assert!(!rest.contains('\n'), "{line}: {rest}");
         }
+    }
+
+    #[cfg(live_capture)]
+    #[test]
+    fn a_number_without_an_upper_limit_says_the_lower_one() {
+        let refusal = refusal("live -i lo --count 0");
+        let expected = "invalid value `0` for `--count`: not a number of at least 1";
+        assert_eq!(refusal, expected);
     }
 
     #[cfg(live_capture)]
@@ -446,7 +532,15 @@ mod tests {
         for (line, expected) in [
             (
                 "read --port abc x",
-                "invalid value `abc` for `--port`: not a whole number that fits",
+                "invalid value `abc` for `--port`: not a whole number",
+            ),
+            (
+                "read --port -1 x",
+                "invalid value `-1` for `--port`: not a number of at least 0",
+            ),
+            (
+                "read --near-expiry 99999999999999999999 x",
+                "invalid value `99999999999999999999` for `--near-expiry`: too large",
             ),
             (
                 "read --port 70000 x",
@@ -467,7 +561,12 @@ mod tests {
 
     #[test]
     fn the_value_of_a_header_is_not_printed() {
-        let text = refusal("read x --otlp-header s3cr3t");
-        assert!(!text.contains("s3cr3t") && text.contains("***"), "{text}");
+        let error = Args::command()
+            .try_get_matches_from(["tlscope", "read", "x", "--otlp-header", "s3cr3t"])
+            .unwrap_err();
+        for name in ["--otlp-header", "otlp-header", "TLSCOPE_OTLP_HEADER"] {
+            let text = what_is_invalid(&error, "s3cr3t", name);
+            assert!(!text.contains("s3cr3t") && text.contains("***"), "{text}");
+        }
     }
 }

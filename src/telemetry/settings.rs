@@ -331,7 +331,7 @@ impl OtlpEndpoint {
         let uri: Uri = self
             .with_scheme(protocol, variables, environment)?
             .parse()
-            .map_err(|error| self.error(format!("is not a URL: {error}")))?;
+            .map_err(|_| self.error("is not a URL as in `http://localhost:4318`"))?;
         let Some(scheme @ ("http" | "https")) = uri.scheme_str() else {
             return Err(self.error("has an unknown scheme: use `http` or `https`"));
         };
@@ -696,8 +696,8 @@ mod tests {
     fn settings_that_cannot_work_are_rejected_by_name() {
         let endpoints = [
             ("ftp://c", "has an unknown scheme: use `http` or `https`"),
-            ("http://", "is not a URL: "),
-            ("http://a b", "is not a URL: "),
+            ("http://", "is not a URL as in `http://localhost:4318`"),
+            ("http://a b", "is not a URL as in `http://localhost:4318`"),
             ("http://:1", "names no host"),
         ];
         for (endpoint, problem) in endpoints {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::openssl_names;
-use crate::check::policy_entry::{PolicyEntry, PolicyError, Result};
+use crate::check::policy_entry::{PolicyEntry, PolicyError, Result, as_list};
 use crate::pattern::{Glob, distance, nearest};
 use crate::tls::{CipherSuite, NamedGroup, SignatureScheme};
 
@@ -66,6 +66,9 @@ fn unknown(
     let (key, what) = (entry.key, registry.what());
     let message = format!("`{pattern}` in `{key}` {is_not} known {what}");
     let error = entry.error(message, at);
+    if let Some(list) = as_list(&text.replace(char::is_whitespace, ",")) {
+        return error.with_hint(format!("write a list: `{key} = {list}`"));
+    }
     if registry == Registry::CipherSuites && openssl_names::is_keyword(pattern) {
         return error.with_hint(format!(
             "name the suites: `openssl ciphers '{text}'` lists them"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Compliance::{self, NotApplicable, Satisfied, Undetermined, Violated};
 use super::limit::share;
 use super::{Assertion, Assertions, InScope, PolicyKey};
-use crate::check::policy_entry::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, PolicyError, Result};
 use crate::event::{Outcome, Timing};
 
 pub(super) const KEYS: &[PolicyKey] = &[PolicyKey {
@@ -17,12 +17,25 @@ pub(super) const KEYS: &[PolicyKey] = &[PolicyKey {
 }];
 
 fn read(entry: &PolicyEntry<'_>) -> Result<Assertions> {
-    let tables = entry.tables().ok_or_else(|| entry.takes(TABLE))?;
+    let tables = entry.tables().ok_or_else(|| not_a_table(entry))?;
     let mut all = Assertions::new();
     for (_, parts) in tables {
         all.push(Box::new(MaxLatency::read(entry, &parts)?));
     }
     Ok(all)
+}
+
+/// The error for what is no table; a limit alone lacks the phase that it is for.
+fn not_a_table(entry: &PolicyEntry<'_>) -> PolicyError {
+    let limit = entry.source().trim_matches(['"', '\'']);
+    let limit = limit.strip_suffix("ms").unwrap_or(limit).trim();
+    let error = entry.takes(TABLE);
+    match limit.parse::<f64>() {
+        Ok(_) => error.with_hint(format!(
+            "for the whole handshake, write `max-latency = {{ phase = \"handshake\", ms = {limit} }}`"
+        )),
+        Err(_) => error,
+    }
 }
 
 const TABLE: &str = "a table, as in `{ phase = \"handshake\", percentile = 99, ms = 250 }`";

@@ -86,8 +86,12 @@ impl Baseline {
             let Some(object) = objects.next() else {
                 return Ok(baseline);
             };
-            let value =
-                object.map_err(|error| BaselineError::NotJson(line(text, begin, &error)))?;
+            let value = object.map_err(|error| {
+                BaselineError::NotJson(match error.line() {
+                    0 => first_line(text, begin), // no object at all
+                    line => line,
+                })
+            })?;
             match value.get("type") {
                 Some(kind) if kind != "handshake" => continue,
                 Some(_) => {}
@@ -210,14 +214,6 @@ impl Baseline {
         }));
         differences
     }
-}
-
-/// The line on which the object that begins at `begin` is not valid.
-fn line(text: &str, begin: usize, error: &serde_json::Error) -> usize {
-    if error.line() > 0 {
-        return error.line();
-    }
-    first_line(text, begin)
 }
 
 /// The line, counted from 1, of what follows the whitespace at `begin`.
@@ -446,6 +442,8 @@ fn changes(expected: &Fields, fields: &Fields) -> String {
     let is_of_outcome = |path: &str| matches!(path, "outcome" | "error.type" | "error.side");
     let mut paths: Vec<&String> = expected.keys().chain(fields.keys()).collect();
     paths.retain(|path| expected.get(*path) != fields.get(*path) && !is_of_outcome(path));
+    // An empty list has a path of its own, which others do not have: their items are the change.
+    paths.retain(|path| !is_filled(path, expected, fields) && !is_filled(path, fields, expected));
     // Keys show certificates, alerts and much else: none of that has changed.
     paths.retain(|path| !follows_from_keys || IN_THE_CLEAR.contains(&path.as_str()));
     paths.sort_by_key(|path| {
@@ -472,6 +470,16 @@ fn changes(expected: &Fields, fields: &Fields) -> String {
         )),
     }
     shown.join("; ")
+}
+
+/// Whether a list is empty before, and has items with fields of their own now.
+fn is_filled(path: &str, before: &Fields, now: &Fields) -> bool {
+    let items = format!("{path}[");
+    let mut later = now.range(items.clone()..);
+    before.get(path).is_some_and(|value| value == "[]")
+        && later
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&items))
 }
 
 /// What one list has and the other has not; `None` unless both are lists that differ in this way.
@@ -566,6 +574,26 @@ mod tests {
             "tls.version was TLS 1.2, now TLS 1.3"
         );
         assert_eq!(result.violations, 1);
+    }
+
+    #[test]
+    fn a_list_that_was_empty_is_not_a_change_next_to_its_items() {
+        let event = refused_by_the_client();
+        let mut without = event.clone();
+        without.alerts = Vec::new();
+        for (expected, seen, why) in [
+            (&without, &event, "alerts[0].description was absent, now "),
+            (
+                &event,
+                &without,
+                "alerts[0].description was unknown_ca, now absent",
+            ),
+        ] {
+            let result = compared(std::slice::from_ref(expected), std::slice::from_ref(seen));
+            let found = &result.offenders[0].why;
+            assert!(found.starts_with(why), "{found}");
+            assert!(!found.contains("[],") && !found.ends_with("[]"), "{found}");
+        }
     }
 
     #[test]

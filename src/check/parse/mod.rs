@@ -4,7 +4,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
 use super::policy::{Check, Policy, RuleSeverity, Unknown};
-use super::policy_entry::{PolicyEntry, PolicyError, PolicyFile, Result, integer, line_feeds};
+use super::policy_entry::{
+    PolicyEntry, PolicyError, PolicyFile, Result, as_list, integer, line_feeds,
+};
 use super::presets::Preset;
 use super::scope::Scope;
 use crate::event::{Protocol, ProxyKind, StartTls};
@@ -30,8 +32,7 @@ impl Policy {
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         let line_feeds = line_feeds(text);
         let file = PolicyFile::new(name, text, &line_feeds);
-        let root = DeTable::parse(text)
-            .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
+        let root = DeTable::parse(text).map_err(|error| file.not_toml(&error))?;
         let mut policy = Self::empty(name.to_owned());
         let mut defaults = RuleSettings::default();
         let mut rules = Vec::new();
@@ -198,8 +199,7 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
             }
             "preset" => preset = Some((entry.word(&Preset::words())?, entry.line())),
             name => {
-                let key =
-                    PolicyKey::find(name).ok_or_else(|| entry.unknown_key(&rule_key_names()))?;
+                let key = PolicyKey::find(name).ok_or_else(|| unknown_rule_key(entry))?;
                 own.push((entry, key.name, (key.read)(entry)?));
                 let is_count = matches!(key.name, "min-handshakes" | "max-handshakes");
                 settings.may_be_empty |= is_count && integer(entry.value.get_ref()) == Some(0);
@@ -231,6 +231,21 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
     Ok(checks)
 }
 
+/// The error for a key that no rule has: it may belong elsewhere.
+fn unknown_rule_key(entry: &PolicyEntry<'_>) -> PolicyError {
+    let error = entry.unknown_key(&rule_key_names());
+    match entry.key {
+        "allow-empty" => error.with_hint(
+            "for a rule that may match no handshake, write `min-handshakes = 0`; `allow-empty` belongs at the top of the file",
+        ),
+        key if SCOPE_KEYS.contains(&key) => {
+            let value = entry.source();
+            error.with_hint(format!("it is part of the scope: `where = {{ {key} = {value} }}`"))
+        }
+        _ => error,
+    }
+}
+
 /// Whether a key of a rule requires nothing: a setting, or an assertion that holds for every handshake.
 fn cannot_fail(entry: &PolicyEntry<'_>) -> bool {
     let value = entry.value.get_ref();
@@ -251,8 +266,7 @@ fn cannot_fail(entry: &PolicyEntry<'_>) -> bool {
 pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<(&'static str, Assertions)>> {
     let line_feeds = line_feeds(text);
     let file = PolicyFile::new(name, text, &line_feeds);
-    let root = DeTable::parse(text)
-        .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
+    let root = DeTable::parse(text).map_err(|error| file.not_toml(&error))?;
     let entries = file.entries(root.get_ref()).into_iter();
     let read = |entry: PolicyEntry<'_>| {
         let key = PolicyKey::find(entry.key).ok_or_else(|| entry.unknown_key(&key_names()))?;
@@ -279,6 +293,12 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
         match entry.key {
             "server-name" => {
                 let patterns = entry.texts("a pattern as in `*.example.org`")?;
+                // No name has a comma: the rule would cover nothing.
+                if let Some(list) = patterns.iter().find_map(|pattern| as_list(pattern)) {
+                    let error =
+                        entry.takes("a name or a list of them, and this is a list in one string");
+                    return Err(error.with_hint(format!("write `server-name = {list}`")));
+                }
                 scope.server_names = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
             }
             "server" => scope.servers = networks(&entry)?,
@@ -311,7 +331,15 @@ fn networks(entry: &PolicyEntry<'_>) -> Result<Vec<IpNetwork>> {
     let network = |(text, at): (String, _)| {
         text.parse().map_err(|reason| {
             let message = format!("invalid value `{text}` for `{}`: {reason}", entry.key);
-            entry.error(message, at)
+            let error = entry.error(message, at);
+            let is_name = !text.contains([':', '/']) && text.contains(char::is_alphabetic);
+            match (as_list(&text), entry.key) {
+                (Some(list), key) => error.with_hint(format!("write a list: `{key} = {list}`")),
+                (None, "server") if is_name => {
+                    error.with_hint(format!("for a name, write `server-name = \"{text}\"`"))
+                }
+                (None, _) => error,
+            }
         })
     };
     written.into_iter().map(network).collect()

@@ -162,6 +162,64 @@ fn unknown_keys_and_values_are_refused_with_their_line_and_a_suggestion() {
              `mozilla-intermediate`, `nist-sp800-52r2`, `cnsa-2.0`, `post-quantum`)",
         ),
         (
+            "[[rule]]\nno-gaps = true\nno-gaps = false",
+            "t.toml:3: `no-gaps` is set more than once",
+        ),
+        (
+            "[[rule]]\nallow-empty = true\nno-gaps = true",
+            "t.toml:2: rule 1: unknown key `allow-empty` (for a rule that may match no handshake, write `min-handshakes = 0`; \
+             `allow-empty` belongs at the top of the file)",
+        ),
+        (
+            "[[rule]]\nport = [443, 8443]\nno-gaps = true",
+            "t.toml:2: rule 1: unknown key `port` (it is part of the scope: `where = { port = [443, 8443] }`)",
+        ),
+        (
+            "[[rule]]\nwhere = { server = 'api.example.org' }",
+            "t.toml:2: rule 1: invalid value `api.example.org` for `server`: not an address, nor a network as in \
+             `192.0.2.0/24` (for a name, write `server-name = \"api.example.org\"`)",
+        ),
+        (
+            "[[rule]]\nwhere = { server = '192.0.2.1000' }",
+            "t.toml:2: rule 1: invalid value `192.0.2.1000` for `server`: not an address, nor a network as in \
+             `192.0.2.0/24`",
+        ),
+        (
+            "[[rule]]\nmax-latency = 5",
+            "t.toml:2: rule 1: `max-latency` takes a table, as in `{ phase = \"handshake\", percentile = 99, ms = 250 }` \
+             (for the whole handshake, write `max-latency = { phase = \"handshake\", ms = 5 }`)",
+        ),
+        (
+            "[[rule]]\nmax-latency = '2.5 ms'",
+            "t.toml:2: rule 1: `max-latency` takes a table, as in `{ phase = \"handshake\", percentile = 99, ms = 250 }` \
+             (for the whole handshake, write `max-latency = { phase = \"handshake\", ms = 2.5 }`)",
+        ),
+        (
+            "[[rule]]\nallowed-suites = 'TLS_AES_128_GCM_SHA256, AES256-SHA'",
+            "t.toml:2: rule 1: `TLS_AES_128_GCM_SHA256, AES256-SHA` in `allowed-suites` is not a known cipher suite \
+             (write a list: `allowed-suites = [\"TLS_AES_128_GCM_SHA256\", \"AES256-SHA\"]`)",
+        ),
+        (
+            "[[rule]]\nallowed-groups = 'x25519 secp256r1'",
+            "t.toml:2: rule 1: `x25519 secp256r1` in `allowed-groups` is not a known group \
+             (write a list: `allowed-groups = [\"x25519\", \"secp256r1\"]`)",
+        ),
+        (
+            "[[rule]]\nwhere = { client = '192.0.2.1,192.0.2.2' }",
+            "t.toml:2: rule 1: invalid value `192.0.2.1,192.0.2.2` for `client`: not an address, nor a network as in \
+             `192.0.2.0/24` (write a list: `client = [\"192.0.2.1\", \"192.0.2.2\"]`)",
+        ),
+        (
+            "[[rule]]\nwhere = { server-name = 'a.example, b.example' }",
+            "t.toml:2: rule 1: `server-name` takes a name or a list of them, and this is a list in one string \
+             (write `server-name = [\"a.example\", \"b.example\"]`)",
+        ),
+        (
+            "[[rule]]\nforbidden-findings = 'weak_key,near_expiry'",
+            "t.toml:2: rule 1: invalid value `weak_key,near_expiry` for `forbidden-findings` \
+             (write a list: `forbidden-findings = [\"weak_key\", \"near_expiry\"]`)",
+        ),
+        (
             "[[rule]]\nseverity = 'fatal'\nno-gaps = true",
             "t.toml:2: rule 1: invalid value `fatal` for `severity` (one of `error`, `warning`)",
         ),

@@ -22,7 +22,7 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, RunFiles, config_file, memory, now, text_style};
+use crate::cli::config::{Analysis, Needs, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{none_selected, whole_file};
@@ -43,11 +43,6 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     }
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Output)?;
-    let mut files = files(&args.assertions);
-    files.read("one of the captures", &args.paths);
-    files.read("a key log", &args.input.keylog);
-    files.read_roots(&args.judgement.ca_file);
-    files.check()?;
     let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
     let needs = Needs {
@@ -75,8 +70,11 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     }
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&analysis.keys, &run.stats);
+    key_log::warn_of_use(&analysis.keys, &args.input.keylog, &run.stats);
     let is_complete = !input.is_incomplete();
+    if !is_complete {
+        hint_at_policies(&args.paths);
+    }
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // the problem is on standard error already
     }
@@ -88,30 +86,26 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     Ok(exit_code(&report).into())
 }
 
-/// The files that the assertions read and write.
-pub(super) fn files(args: &AssertionArgs) -> RunFiles {
-    let mut files = RunFiles::default();
-    files.read("the policy", &args.policy);
-    if args.update {
-        files.written("--expect", &args.expect);
-        files.written("--new-only", &args.new_only);
-    } else {
-        files.read("the baseline", &args.expect);
-        files.read("the list of known violations", &args.new_only);
-    }
-    files.written(
-        "--format",
-        args.format.iter().filter_map(|to| to.file.as_ref()),
-    );
-    files
-}
-
 /// The exit code of a check.
 pub(super) fn exit_code(report: &Report) -> u8 {
     match (report.is_complete, report.has_passed()) {
         (false, _) => ERROR,
         (true, false) => VIOLATED,
         (true, true) => 0,
+    }
+}
+
+/// Says how a policy is named, for files that look like one and were taken for captures.
+fn hint_at_policies(paths: &[PathBuf]) {
+    let is_toml = |path: &&PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    };
+    if let Some(policy) = paths.iter().find(is_toml) {
+        let policy = policy.display();
+        say::hint(format_args!(
+            "if `{policy}` is a policy, use `--policy {policy}`"
+        ));
     }
 }
 
@@ -470,9 +464,20 @@ fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
 
 fn policy_text(path: &Path) -> Result<String, Failure> {
     read_text(path, MAX_POLICY_BYTES).map_err(|error| {
-        let is_text = error.kind() != ErrorKind::InvalidData;
-        let hint = "a policy is a text in TOML: `tlscope check --print-policy` prints one";
-        cannot("read policy", path, &error).maybe_hint((!is_text).then_some(hint))
+        let preset = Preset::ALL
+            .iter()
+            .map(|preset| preset.as_str())
+            .find(|name| path.as_os_str() == *name);
+        let hint = match (error.kind(), preset) {
+            (ErrorKind::InvalidData, _) => Some(
+                "a policy is a text in TOML: `tlscope check --print-policy` prints one".to_owned(),
+            ),
+            (ErrorKind::NotFound, Some(preset)) => Some(format!(
+                "`{preset}` is a preset: write `[[rule]]` and `preset = \"{preset}\"` to a file, or save what `--print-policy={preset}` prints"
+            )),
+            _ => None,
+        };
+        cannot("read policy", path, &error).maybe_hint(hint)
     })
 }
 
@@ -485,12 +490,53 @@ fn refused_policy(error: PolicyError, text: &str, path: &Path) -> Failure {
             "`{path}` has settings: use `tlscope --config {path} check`, and `--policy` for a file with rules"
         ));
     }
-    if text.trim_start().starts_with('{') {
-        return failure.hint(format!(
-            "`{path}` looks like JSON: `--expect` and `--new-only` read baselines"
-        ));
-    }
-    failure
+    let what = OTHER_FILES
+        .iter()
+        .find(|(is_one, _)| is_one(text.trim_start()));
+    failure.maybe_hint(what.map(|(_, what)| format!("`{path}` {what}")))
+}
+
+/// What is given as a policy by mistake: how its text is recognised, and where it belongs.
+const OTHER_FILES: [(Recogniser, &str); 4] = [
+    (
+        is_json,
+        "looks like JSON: `--expect` and `--new-only` read baselines; a policy is in TOML",
+    ),
+    (is_pem, "looks like PEM: `--ca-file` reads trusted roots"),
+    (is_key_log, "looks like a key log: `--keylog` reads it"),
+    (
+        is_yaml,
+        "looks like YAML: a policy is in TOML, as `tlscope check --print-policy` prints it",
+    ),
+];
+
+/// Whether a text, without whitespace before it, is of a kind.
+type Recogniser = fn(&str) -> bool;
+
+/// An object, or a list of them. Tables of TOML begin with `[[` or a name.
+fn is_json(text: &str) -> bool {
+    let inside = text.strip_prefix('[').unwrap_or(text);
+    inside.trim_start().starts_with('{')
+}
+
+fn is_pem(text: &str) -> bool {
+    text.starts_with("-----BEGIN ")
+}
+
+fn is_key_log(text: &str) -> bool {
+    let mut lines = text.lines();
+    lines.any(|line| line.starts_with("CLIENT_") || line.starts_with("SERVER_"))
+}
+
+/// The first line that is no comment begins a document, or is a key or an item of one.
+fn is_yaml(text: &str) -> bool {
+    let mut lines = text.lines();
+    let first = lines.find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    first.is_some_and(|line| match line.trim_start_matches("- ").split_once(':') {
+        Some((key, _)) => !key.is_empty() && key.chars().all(is_key),
+        None => line == "---",
+    })
 }
 
 /// Bytes of a policy at most: the largest preset has 3 KB.

@@ -72,7 +72,7 @@ fn replay(
     stats.packets_filtered = input.filtered();
     warn_of_unread(&summary.unread, &stats);
     warn_of_not_judged(&stats);
-    key_log::warn_of_use(&config.analysis.keys, &stats);
+    key_log::warn_of_use(&config.analysis.keys, &config.key_logs, &stats);
     match summary.error {
         None => Ok(stats),
         Some(error) => {

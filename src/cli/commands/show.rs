@@ -64,7 +64,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     }
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&analysis.keys, &run.stats);
+    key_log::warn_of_use(&analysis.keys, &args.input.keylog, &run.stats);
     if run.stats.packets == 0 && input.is_incomplete() {
         return Ok(ERROR.into()); // the problem is on standard error already
     }
@@ -108,11 +108,13 @@ impl Request {
             .iter()
             .find(|text| is_number(text) && !names_file(text))
         {
-            return Err(
-                CliError::new(format_args!("`{number}` is not a file")).hint(format!(
-                    "the selector comes last: `tlscope show CAPTURE {number}`"
-                )),
-            );
+            let hint = match &text {
+                Some(other) if is_number(other) => {
+                    format!("`show` shows one handshake at a time: select `{number}` or `{other}`")
+                }
+                _ => format!("the selector comes last: `tlscope show CAPTURE {number}`"),
+            };
+            return Err(CliError::new(format_args!("`{number}` is not a file")).hint(hint));
         }
         let selector = text.as_ref().map(|text| {
             text.parse::<Selector>().map_err(|reason| {
@@ -226,11 +228,11 @@ impl Candidates {
             ([], _) if self.seen == 0 => Err(no_handshake(self.refused, paths)),
             ([], Some(text)) => {
                 let error = CliError::new(format_args!("no handshake matches `{text}`"));
-                let count = counted(count);
-                Err(error.hint(format!(
-                    "it is not a file either; run `tlscope show {}` to list the {count}",
-                    shown(paths)
-                )))
+                let paths = shown(paths);
+                Err(error.hint(match count {
+                    1 => format!("it is not a file either; `tlscope show {paths}` shows the only handshake"),
+                    _ => format!("it is not a file either; `tlscope show {paths}` lists the {count} handshakes"),
+                }))
             }
             ([], None) => Err(CliError::new(none_selected(self.seen))),
             ([only], _) => {
@@ -364,19 +366,12 @@ fn no_such_number(number: usize, count: usize) -> CliError {
         count if number > count => {
             CliError::new(what).hint(match count {
                 1 => "there is one handshake".to_owned(),
-                count => format!("there are {}", counted(count)),
+                count => format!("there are {count} handshakes"),
             })
         }
         _ => CliError::new(what).hint(format!(
             "only the first {MAX_KEPT} can be selected by number; narrow the input with `--since` or `-f`"
         )),
-    }
-}
-
-fn counted(count: usize) -> String {
-    match count {
-        1 => "1 handshake".to_owned(),
-        count => format!("{count} handshakes"),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
         .map_err(|error| CliError::new(format_args!("cannot list targets: {error}")))?;
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&keys, &run.stats);
+    key_log::warn_of_use(&keys, &args.input.keylog, &run.stats);
     if let Some(error) = run.error {
         return Err(error.into());
     }
@@ -100,6 +100,7 @@ impl<W: Write> SelectedHandshakes<W> {
     /// What to try if the list is empty.
     fn what_to_try(&self, args: &TargetsArgs) -> Option<&'static str> {
         match (self.selected > 0, args.hidden) {
+            (true, true) if !self.targets.has_endpoints() => None,
             (true, true) if !args.input.keylog.is_empty() => Some(
                 "with keys, tlscope sees certificates: leave out `--keylog` for what others cannot see, \
                  or `--hidden` to list every endpoint",

@@ -18,6 +18,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::config::args::{Args, POLICY_SCHEMA};
 use crate::cli::error::CliError;
+use crate::cli::usage::{hint_of_value, what_is_invalid};
 
 /// `command`, with defaults from the file at `path`.
 pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Command, CliError> {
@@ -95,6 +96,15 @@ impl ConfigFile<'_> {
         CliError::new(format_args!("{}:{line}: {what}", self.name))
     }
 
+    fn not_toml(&self, error: &toml::de::Error) -> CliError {
+        let at = error.span().unwrap_or_default();
+        let key = self.text.get(at.clone()).unwrap_or_default();
+        match error.message() {
+            "duplicate key" => self.error(&format!("`{key}` is set more than once"), at),
+            message => self.error(message, at),
+        }
+    }
+
     fn unknown(&self, what: &str, key: &Spanned<impl AsRef<str>>, known: &[&str]) -> CliError {
         let written = key.get_ref().as_ref();
         let suggestion = nearest(written, known).map(|known| format!("did you mean `{known}`?"));
@@ -104,10 +114,21 @@ impl ConfigFile<'_> {
 }
 
 fn with_defaults(mut command: Command, file: &ConfigFile<'_>) -> Result<Command, CliError> {
-    let root = DeTable::parse(file.text)
-        .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
+    let root = DeTable::parse(file.text).map_err(|error| file.not_toml(&error))?;
     for (key, value) in root.get_ref() {
         let name = key.get_ref().as_ref();
+        let is_list_of_tables = value.get_ref().as_array().is_some_and(|list| {
+            let mut items = list.iter();
+            items.any(|item| item.get_ref().is_table())
+        });
+        if is_list_of_tables && subcommands(&command).contains(&name) {
+            return Err(file
+                .error(
+                    &format!("`{name}` is a table, and this is a list of tables"),
+                    key.span(),
+                )
+                .hint(format!("write `[{name}]` instead of `[[{name}]]`")));
+        }
         let Some(table) = value.get_ref().as_table() else {
             command = with_default(command, None, file, key, value)?;
             continue;
@@ -136,7 +157,14 @@ fn with_default(
         .unwrap_or(&command);
     let Some(argument) = settable(owner).find(|argument| argument.get_long() == Some(name)) else {
         let known: Vec<_> = settable(owner).filter_map(Arg::get_long).collect();
-        return Err(file.unknown("key", key, &known));
+        let error = file.unknown("key", key, &known);
+        return Err(match nearest(name, &keys_of_all(&command)) {
+            Some(key) if known.contains(&key) => error, // with a suggestion
+            Some(key) => error.hint(place_of(&command, name, key)),
+            None => error.maybe_hint(
+                subcommand.map(|name| format!("`tlscope {name} --help` lists the keys")),
+            ),
+        });
     };
     let id = argument.get_id().clone();
     let takes_list = matches!(argument.get_action(), ArgAction::Append);
@@ -158,12 +186,41 @@ fn with_default(
     })
 }
 
+/// The keys of the file's top and of all tables.
+fn keys_of_all(command: &Command) -> Vec<&str> {
+    let tables = command.get_subcommands().flat_map(settable);
+    let all = tables.chain(settable(command));
+    all.filter_map(Arg::get_long).collect()
+}
+
+/// Where `key` belongs, which a table has that is not the one in which `written` stands.
+fn place_of(command: &Command, written: &str, key: &str) -> String {
+    let meant = match key == written {
+        true => String::new(),
+        false => format!("did you mean `{key}`? "),
+    };
+    let has = |command: &Command| settable(command).any(|flag| flag.get_long() == Some(key));
+    if has(command) {
+        return format!("{meant}`{key}` belongs at the top, above the first table");
+    }
+    let owners = command.get_subcommands().filter(|command| has(command));
+    let tables: Vec<_> = owners
+        .map(|command| format!("`[{}]`", command.get_name()))
+        .collect();
+    let tables = tables.join(", ");
+    format!("{meant}it belongs in the table of a command: {tables}")
+}
+
 /// The flags that a file can set. `--config` is not one of them: a file cannot name another.
 pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| {
         argument
             .get_long()
-            .is_some_and(|long| !["config", "help", "version", "print-config"].contains(&long))
+            .is_some_and(|long| !["config", "print-config"].contains(&long))
+            && !matches!(
+                argument.get_action(),
+                ArgAction::Version | ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong
+            )
             && is_setting(argument)
     })
 }
@@ -241,18 +298,8 @@ fn invalid(
     value: &str,
     at: Range<usize>,
 ) -> CliError {
-    let reason = std::error::Error::source(error).map(|source| format!(": {source}"));
-    let what = format!(
-        "invalid value `{value}` for `{key}`{}",
-        reason.unwrap_or_default()
-    );
-    let hint = match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(valid)) if !valid.is_empty() => {
-            Some(format!("one of `{}`", valid.join("`, `")))
-        }
-        _ => None,
-    };
-    file.error(&what, at).maybe_hint(hint)
+    file.error(&what_is_invalid(error, value, key), at)
+        .maybe_hint(hint_of_value(error, value))
 }
 
 #[cfg(test)]
@@ -329,6 +376,13 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_with_the_name_of_one_that_prints_is_a_setting() {
+        let read = parsed("[read]\nversion = 'TLS 1.2'", &[]).1;
+        assert_eq!(read.common.input.selection.version.len(), 1);
+        assert!(refusal("version = 'TLS 1.2'").starts_with("t.toml:1: unknown key `version`"));
+    }
+
+    #[test]
     fn every_flag_can_be_set() {
         let root = Args::command();
         let flags = root.get_subcommands().flat_map(|command| {
@@ -382,8 +436,38 @@ mod tests {
                 "[raed]",
                 "t.toml:1: unknown table `raed`\n\nhint: did you mean `read`?",
             ),
-            ("[read]\nzzz = 1", "t.toml:2: unknown key `zzz`"),
-            ("[read]\nconfig = 'x'", "t.toml:2: unknown key `config`"),
+            (
+                "[read]\nzzz = 1",
+                "t.toml:2: unknown key `zzz`\n\nhint: `tlscope read --help` lists the keys",
+            ),
+            (
+                "srot = 'time'",
+                "t.toml:1: unknown key `srot`\n\nhint: did you mean `sort`? it belongs in the table of a command: `[read]`",
+            ),
+            (
+                "[show]\nsort = 'time'",
+                "t.toml:2: unknown key `sort`\n\nhint: it belongs in the table of a command: `[read]`",
+            ),
+            (
+                "[[read]]\nwide = true",
+                "t.toml:1: `read` is a table, and this is a list of tables\n\nhint: write `[read]` instead of `[[read]]`",
+            ),
+            (
+                "[read]\ncolor = 'auto'",
+                "t.toml:2: unknown key `color`\n\nhint: `color` belongs at the top, above the first table",
+            ),
+            (
+                "sort = 'time'",
+                "t.toml:1: unknown key `sort`\n\nhint: it belongs in the table of a command: `[read]`",
+            ),
+            (
+                "[read]\nwide = true\nwide = false",
+                "t.toml:3: `wide` is set more than once",
+            ),
+            (
+                "[read]\nconfig = 'x'",
+                "t.toml:2: unknown key `config`\n\nhint: `tlscope read --help` lists the keys",
+            ),
             ("[schema]", "t.toml:1: unknown table `schema`"),
         ];
         for (text, expected) in cases {
@@ -409,6 +493,27 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(refusal(text), expected);
+        }
+        for (text, expected) in [
+            (
+                "[read]\nformat = 'jsno'",
+                "t.toml:2: invalid value `jsno` for `format`\n\nhint: did you mean `json`? one of `table`, ",
+            ),
+            (
+                "[read]\nnear-expiry = 'soon'",
+                "t.toml:2: invalid value `soon` for `near-expiry`: not a whole number",
+            ),
+            (
+                "[read]\nwide = 'perhaps'",
+                "t.toml:2: invalid value `perhaps` for `wide`: not `true` or `false`",
+            ),
+            (
+                "[read]\notlp-header = 's3cr3t'",
+                "t.toml:2: invalid value `***` for `otlp-header`: ",
+            ),
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.starts_with(expected), "{refusal}");
         }
         for text in [
             "[read]\nnear-expiry = -1",

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod config_file;
+pub(crate) mod dependent;
 pub(crate) mod memory;
 mod metrics;
 mod overwrite;

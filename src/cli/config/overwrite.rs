@@ -2,41 +2,159 @@
 //!
 //! A slip of the hand must cost neither the evidence nor the policy, so such a run does not begin.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::CliError;
+use tlscope::capture::CaptureFiles;
 
-/// The files of a run. What is not a regular file, as a pipe or a terminal, cannot be lost.
+use super::args::{Args, AssertionArgs, CheckArgs, Command, InputArgs, JudgementArgs, ReadArgs};
+#[cfg(live_capture)]
+use super::args::{InterfaceCommand, LiveArgs, RunArgs};
+use crate::cli::error::CliError;
+use crate::cli::input::roots::is_certificate;
+
+/// The files that the arguments name. What is not a regular file, as a pipe or a terminal, cannot be lost.
 #[derive(Debug, Default)]
 pub(crate) struct RunFiles {
-    inputs: Vec<(&'static str, PathBuf)>,
-    outputs: Vec<(&'static str, PathBuf)>,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+}
+
+/// Something that the run reads.
+#[derive(Debug)]
+struct Input {
+    /// What it is, as in `the policy`.
+    what: &'static str,
+    path: PathBuf,
+    /// If it is a directory, whether the run reads a file in it.
+    includes: fn(&Path) -> bool,
+}
+
+/// A file that the run writes.
+#[derive(Debug)]
+struct Output {
+    flag: &'static str,
+    /// What happens to a file that exists, as in `replace`.
+    effect: &'static str,
+    path: PathBuf,
 }
 
 impl RunFiles {
-    /// Notes files that the run reads, and what they are, as in `the policy`.
-    pub(crate) fn read<'p>(
+    /// The files of a run with these arguments; none if it only prints something.
+    pub(crate) fn of(args: &Args) -> Self {
+        let mut files = Self::default();
+        files.read("the configuration file", &args.config);
+        match &args.command {
+            Command::Read(args) => files.add_read(args),
+            Command::Check(args) => files.add_check(args),
+            #[cfg(live_capture)]
+            Command::Interface(InterfaceCommand::Live(args)) => files.add_live(args),
+            #[cfg(live_capture)]
+            Command::Interface(InterfaceCommand::Run(args)) => files.add_run(args),
+            // They write to standard output alone.
+            #[cfg(live_capture)]
+            Command::Interface(InterfaceCommand::Interfaces) => {}
+            Command::Show(_)
+            | Command::Targets(_)
+            | Command::Schema { .. }
+            | Command::Print { .. }
+            | Command::Completions { .. } => {}
+        }
+        files
+    }
+
+    fn add_read(&mut self, args: &ReadArgs) {
+        self.read_captures(&args.paths);
+        self.read_key_logs(&args.common.input);
+        self.read_roots(&args.judgement);
+        self.write("--report", "replace", &args.report);
+    }
+
+    fn add_check(&mut self, args: &CheckArgs) {
+        if args.print_policy.is_some() || args.explain.is_some() {
+            return;
+        }
+        self.read_captures(&args.paths);
+        self.read_key_logs(&args.input);
+        self.read_roots(&args.judgement);
+        self.add_assertions(&args.assertions);
+    }
+
+    #[cfg(live_capture)]
+    fn add_live(&mut self, args: &LiveArgs) {
+        if args.print_config {
+            return;
+        }
+        self.read_key_logs(&args.common.input);
+        self.read_roots(&args.judgement);
+        let watched = &args.live_metrics.watch_cert;
+        self.read_directories("a watched certificate", watched, is_certificate);
+        self.write("--output", "append to", &args.file.output);
+    }
+
+    #[cfg(live_capture)]
+    fn add_run(&mut self, args: &RunArgs) {
+        self.read_roots(&args.judgement);
+        self.add_assertions(&args.assertions);
+        self.write("--save", "replace", &args.save);
+        self.write("--keylog", "append to", &args.keylog);
+    }
+
+    fn add_assertions(&mut self, args: &AssertionArgs) {
+        self.read("the policy", &args.policy);
+        if args.update {
+            self.write("--expect", "replace", &args.expect);
+            self.write("--new-only", "replace", &args.new_only);
+        } else {
+            self.read("the baseline", &args.expect);
+            self.read("the list of known violations", &args.new_only);
+        }
+        let reports = args.format.iter().filter_map(|to| to.file.as_ref());
+        self.write("--format", "replace", reports);
+    }
+
+    fn read_captures(&mut self, paths: &[PathBuf]) {
+        let is_capture = |path: &Path| CaptureFiles::try_open(path).is_ok();
+        self.read_directories("one of the captures", paths, is_capture);
+    }
+
+    fn read_key_logs(&mut self, args: &InputArgs) {
+        self.read("a key log", &args.keylog);
+    }
+
+    fn read_roots(&mut self, args: &JudgementArgs) {
+        let what = "a file of trusted roots";
+        self.read(what, &args.ca_file);
+        self.read_directories(what, &args.ca_dir, is_certificate);
+    }
+
+    fn read<'p>(&mut self, what: &'static str, paths: impl IntoIterator<Item = &'p PathBuf>) {
+        self.read_directories(what, paths, |_| true);
+    }
+
+    fn read_directories<'p>(
         &mut self,
         what: &'static str,
         paths: impl IntoIterator<Item = &'p PathBuf>,
+        includes: fn(&Path) -> bool,
     ) {
         let paths = paths.into_iter().cloned();
-        self.inputs.extend(paths.map(|path| (what, path)));
+        self.inputs.extend(paths.map(|path| Input {
+            what,
+            path,
+            includes,
+        }));
     }
 
-    /// Notes the files with the roots that the run trusts.
-    pub(crate) fn read_roots(&mut self, paths: &[PathBuf]) {
-        self.read("a file of trusted roots", paths);
-    }
-
-    /// Notes files that the run writes, and the flag that names them.
-    pub(crate) fn written<'p>(
+    fn write<'p>(
         &mut self,
         flag: &'static str,
+        effect: &'static str,
         paths: impl IntoIterator<Item = &'p PathBuf>,
     ) {
         let paths = paths.into_iter().cloned();
-        self.outputs.extend(paths.map(|path| (flag, path)));
+        self.outputs
+            .extend(paths.map(|path| Output { flag, effect, path }));
     }
 
     /// Checks that no output replaces another file of the run.
@@ -45,21 +163,42 @@ impl RunFiles {
     ///
     /// Names the flag and the file that it would replace.
     pub(crate) fn check(&self) -> Result<(), CliError> {
-        for (index, (flag, path)) in self.outputs.iter().enumerate() {
-            let Some(place) = place(path) else { continue };
-            let is_same = |(_, other): &&(_, PathBuf)| self::place(other).as_ref() == Some(&place);
-            let shown = path.display();
-            if let Some((what, _)) = self.inputs.iter().find(is_same) {
-                let message = format_args!("`{flag}` would replace `{shown}`, which is {what}");
-                return Err(CliError::new(message));
+        for (index, output) in self.outputs.iter().enumerate() {
+            let Some(place) = place(&output.path) else {
+                continue;
+            };
+            let shown = output.path.display();
+            if let Some(input) = self.inputs.iter().find(|input| input.is_at(&place)) {
+                let Output { flag, effect, .. } = output;
+                let what = input.what;
+                return Err(CliError::new(format_args!(
+                    "`{flag}` would {effect} `{shown}`, which is {what}"
+                )));
             }
-            if self.outputs.iter().take(index).any(|other| is_same(&other)) {
+            let mut others = self.outputs.iter().take(index);
+            if others.any(|other| is_at(&other.path, &place)) {
                 let message = format_args!("two outputs would be written to `{shown}`");
                 return Err(CliError::new(message).hint("give each a file of its own"));
             }
         }
         Ok(())
     }
+}
+
+impl Input {
+    /// Whether it is the file at `place`, or a directory that has the file.
+    fn is_at(&self, place: &Path) -> bool {
+        match fs::read_dir(&self.path) {
+            Ok(entries) => entries
+                .flatten()
+                .any(|entry| is_at(&entry.path(), place) && (self.includes)(&entry.path())),
+            Err(_) => is_at(&self.path, place),
+        }
+    }
+}
+
+fn is_at(path: &Path, place: &Path) -> bool {
+    self::place(path).as_deref() == Some(place)
 }
 
 /// Where a regular file is or will be; `None` if there is something else.

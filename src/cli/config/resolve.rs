@@ -18,7 +18,6 @@ use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::RunFiles;
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs, TunnelArgs};
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
@@ -30,6 +29,8 @@ use crate::cli::output::rotate::Rotation;
 #[derive(Debug)]
 pub(crate) struct ReadConfig {
     pub(crate) paths: Vec<PathBuf>,
+    /// The key logs, for messages about their use.
+    pub(crate) key_logs: Vec<PathBuf>,
     pub(crate) filter: Option<String>,
     pub(crate) threads: usize,
     pub(crate) analysis: Analysis,
@@ -139,12 +140,6 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
-        let mut files = RunFiles::default();
-        files.read("one of the captures", &args.paths);
-        files.read("a key log", &args.common.input.keylog);
-        files.read_roots(&args.judgement.ca_file);
-        files.written("--report", &args.report);
-        files.check()?;
         let limit = memory::limit(&args.judgement.memory);
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
@@ -154,6 +149,7 @@ impl ReadConfig {
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
         let threads = args.common.input.threads.for_files(analysis.memory_limit);
+        let key_logs = args.common.input.keylog.clone();
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
         args.time.add_to(&mut output.selection);
@@ -165,6 +161,7 @@ impl ReadConfig {
         output.source_width = source_width(&args.paths);
         Ok(Self {
             paths: args.paths,
+            key_logs,
             analysis,
             shows_progress,
             filter,

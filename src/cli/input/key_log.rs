@@ -61,17 +61,26 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> CliError {
     CliError::new(format_args!("cannot read key log `{path}`: {error}"))
 }
 
-/// Warns if the keys opened less than a user who gives keys expects.
-pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
-    let encrypted = stats.connections_decrypted + stats.connections_keys_missing;
+/// Warns if the keys, of which those in `paths` are a part, opened less than a user who gives keys expects.
+pub(crate) fn warn_of_use(keys: &Keys, paths: &[PathBuf], stats: &Stats) {
+    let place = place(paths);
     if stats.connections_decrypted == 0 && stats.connections_keys_missing > 0 {
+        let connections = match stats.connections_keys_missing {
+            1 => "the encrypted connection".to_owned(),
+            count => format!("any of the {count} encrypted connections"),
+        };
+        let reason = match paths {
+            [] => "",
+            [_] => ": the key log may be of another run",
+            _ => ": the key logs may be of other runs",
+        };
         say::warning(format_args!(
-            "no secret belongs to any of the {encrypted} encrypted connections"
+            "no secret{place} belongs to {connections}{reason}"
         ));
     }
     if stats.connections_keys_wrong > 0 {
         say::warning(format_args!(
-            "the secrets for {} are wrong: they do not decrypt what was captured",
+            "the secrets{place} for {} are wrong: they do not decrypt what was captured",
             connections(stats.connections_keys_wrong)
         ));
     }
@@ -84,10 +93,25 @@ pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
     }
     match counts.malformed {
         0 => {}
-        1 => say::warning("1 line of the secrets is damaged and was skipped"),
-        lines => say::warning(format_args!(
-            "{lines} lines of the secrets are damaged and were skipped"
+        1 => say::warning(format_args!(
+            "1 line of the secrets{place} is damaged and was skipped"
         )),
+        lines => say::warning(format_args!(
+            "{lines} lines of the secrets{place} are damaged and were skipped"
+        )),
+    }
+}
+
+/// Where secrets are, as in `` in `keys.log` ``; nothing if the user named no key log.
+fn place(paths: &[PathBuf]) -> String {
+    match paths {
+        [] => String::new(),
+        [path] => format!(" in `{}`", path.display()),
+        [first, others @ ..] => {
+            let plural = if others.len() == 1 { "" } else { "s" };
+            let (first, others) = (first.display(), others.len());
+            format!(" in `{first}` and {others} other key log{plural}")
+        }
     }
 }
 

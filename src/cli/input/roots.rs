@@ -179,7 +179,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 /// Whether a file is named like a certificate, or by its hash as `openssl rehash` does (`5ed36f99.0`).
-fn is_certificate(path: &Path) -> bool {
+pub(crate) fn is_certificate(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let (Some(extension), Some(stem)) = (extension, stem) else {

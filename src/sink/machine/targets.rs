@@ -120,6 +120,12 @@ impl<W: Write> TargetsSink<W> {
         omissions
     }
 
+    /// Whether any endpoint can be a target, hidden or not.
+    #[must_use]
+    pub fn has_endpoints(&self) -> bool {
+        selected(&self.services, false).next().is_some()
+    }
+
     /// Why the list is empty, as a clause; `None` if it is not empty.
     #[must_use]
     pub fn emptiness(&self) -> Option<String> {

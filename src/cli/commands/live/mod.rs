@@ -4,6 +4,7 @@
 
 use std::io::{self, IsTerminal, Write, stdout};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use tlscope::attribution::Attributor;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::{HandshakeReport, NotTls};
+use tlscope::event::{HandshakeReport, NotTls, Outcome};
 use tlscope::pipeline::{self, Lines, Output, Summary};
 use tlscope::sink::{Needs, Renderer};
 use tlscope::stats::{Health, Progress, Stats};
@@ -94,19 +95,21 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
         shortage: Shortage::default(),
         limits: config.limits,
         reported: 0,
+        beyond_limit: Outcomes::default(),
         attribution,
     };
     let mut input = LiveInput {
         source,
         key_logs: config.key_logs,
     };
+    let key_logs: Vec<_> = input.key_logs.paths().map(Path::to_owned).collect();
     let observer = config.analysis.observer();
     let result = pipeline::run(&mut input, observer, config.threads, &mut watch);
     watch.service_manager.notify_stopping();
     drop(input); // stops the capture threads
     screen::close(); // the summary comes after it
     let result = watch.finish_after(result);
-    watch.say_end(result, &config.analysis.keys)?;
+    watch.say_end(result, &config.analysis.keys, &key_logs)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -205,7 +208,37 @@ struct Watch<'a> {
     limits: Limits,
     /// Handshakes reported so far.
     reported: u64,
+    /// Handshakes that came after the last one to report.
+    beyond_limit: Outcomes,
     attribution: Option<Attributor>,
+}
+
+/// Numbers of handshakes by outcome.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outcomes {
+    succeeded: u64,
+    failed: u64,
+    unknown: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Success => &mut self.succeeded,
+            Outcome::Failure => &mut self.failed,
+            Outcome::Unknown => &mut self.unknown,
+        } += 1;
+    }
+
+    /// What was counted without these.
+    fn left_out_of(self, mut stats: Stats) -> Stats {
+        let all = self.succeeded + self.failed + self.unknown;
+        stats.handshakes = stats.handshakes.saturating_sub(all);
+        stats.handshakes_succeeded = stats.handshakes_succeeded.saturating_sub(self.succeeded);
+        stats.handshakes_failed = stats.handshakes_failed.saturating_sub(self.failed);
+        stats.handshakes_unknown = stats.handshakes_unknown.saturating_sub(self.unknown);
+        stats
+    }
 }
 
 /// Handshakes that could not be judged for lack of memory, and what was said of them.
@@ -250,8 +283,9 @@ impl Output for Watch<'_> {
             attribution.attribute(&mut report.event);
         }
         if let Some(count) = self.limits.count {
-            // Handshakes that were open when the last one came are not reported.
+            // Handshakes that were open when the last one came are not reported, and not counted.
             if self.reported >= count {
+                self.beyond_limit.add(report.event.outcome);
                 return Ok(None);
             }
             self.reported += u64::from(self.output.shows(&report.event));
@@ -280,6 +314,7 @@ impl Output for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        self.health.stats = self.beyond_limit.left_out_of(health.stats);
         if let Some(attribution) = &mut self.attribution {
             attribution.collect();
             self.health.attribution = Some(attribution.counts());
@@ -305,7 +340,8 @@ impl Watch<'_> {
             Ok(summary) => {
                 warn_of_unread(&summary.unread, &summary.stats);
                 warn_of_not_judged(&summary.stats);
-                self.output.finish(&summary.stats).map(|()| summary.stats)
+                let stats = self.beyond_limit.left_out_of(summary.stats);
+                self.output.finish(&stats).map(|()| stats)
             }
             Err(error) => {
                 let stats = self.health.stats;
@@ -316,10 +352,15 @@ impl Watch<'_> {
     }
 
     /// Warns of what the report lacks and sums up; says nothing if the reader closed the pipe.
-    fn say_end(&self, result: io::Result<Stats>, keys: &Keys) -> Result<(), CliError> {
+    fn say_end(
+        &self,
+        result: io::Result<Stats>,
+        keys: &Keys,
+        key_logs: &[PathBuf],
+    ) -> Result<(), CliError> {
         match result {
             Ok(stats) => {
-                key_log::warn_of_use(keys, &stats);
+                key_log::warn_of_use(keys, key_logs, &stats);
                 self.output.warn_of_lost_metrics();
                 self.roots.warn_if_missed(self.output.has_seen_chains());
                 self.say_summary();

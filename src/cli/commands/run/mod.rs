@@ -44,6 +44,7 @@ use private_directory::PrivateDirectory;
 mod child;
 mod environment;
 mod key_log_file;
+mod misplaced;
 mod private_directory;
 
 /// Bytes of packets that one run may record, so that a test which moves much data does not fill the disk. A handshake
@@ -52,13 +53,11 @@ const MAX_RECORDING: u64 = 8 << 30;
 
 /// Runs the command, and returns its exit status or that of the check.
 pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
+    if let Some(warning) = misplaced::warning(&args.command, std::env::args_os()) {
+        say::warning(warning);
+    }
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
-    let mut files = check::files(&args.assertions);
-    files.read_roots(&args.judgement.ca_file);
-    files.written("--save", &args.save);
-    files.written("--keylog", &args.keylog);
-    files.check()?;
     outputs.probe()?;
     if args.judgement.at == At::Now {
         args.judgement.at = At::Capture; // the capture happens now
@@ -137,9 +136,17 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
                 save(recording, file, path, &secrets)?;
             }
             let name = args.save.as_ref().map(|path| path.display().to_string());
-            let replay = Replay::open(packets, name, dropped_at);
+            let replay = Replay::open(packets, name, dropped_at, lost);
             let filter = options.filter.as_deref();
-            evaluate(threads, &interfaces, filter, &analysis, sink, replay, lost)
+            evaluate(
+                threads,
+                &interfaces,
+                filter,
+                &analysis,
+                args.keylog.as_slice(),
+                sink,
+                replay,
+            )
         })
         .and_then(|mut report| {
             report.captures = match &args.save {
@@ -312,15 +319,23 @@ struct Replay {
     saved: Option<Arc<str>>,
     /// When packets were last dropped, until the first batch has said so.
     dropped_at: Option<Timestamp>,
+    /// What the recording lacks, in words.
+    lost: Option<String>,
     named: (Arc<[Interface]>, Arc<[Interface]>),
 }
 
 impl Replay {
-    fn open(path: PathBuf, saved: Option<String>, dropped_at: Option<Timestamp>) -> Self {
+    fn open(
+        path: PathBuf,
+        saved: Option<String>,
+        dropped_at: Option<Timestamp>,
+        lost: Option<String>,
+    ) -> Self {
         Self {
             files: CaptureFiles::open(&[path]),
             saved: saved.map(Into::into),
             dropped_at,
+            lost,
             named: Default::default(),
         }
     }
@@ -362,12 +377,12 @@ fn evaluate(
     interfaces: &[String],
     filter: Option<&str>,
     analysis: &Analysis,
+    key_logs: &[PathBuf],
     mut sink: Attributed,
     mut replay: Replay,
-    lost: Option<String>,
 ) -> Result<tlscope::check::Report, CliError> {
     let mut warnings = InputWarnings::default();
-    if let Some(lost) = lost {
+    if let Some(lost) = replay.lost.take() {
         say::warning(&lost);
         warnings.add(&lost);
     }
@@ -382,7 +397,7 @@ fn evaluate(
     }
     warn_of_unread(&run.unread, &run.stats);
     warn_of_not_judged(&run.stats);
-    key_log::warn_of_use(&analysis.keys, &run.stats);
+    key_log::warn_of_use(&analysis.keys, key_logs, &run.stats);
     if run.stats.packets == 0 {
         let interfaces = interfaces.join(", ");
         match filter {

@@ -1,5 +1,7 @@
 //! `tlscope check`, and the assertions that `tlscope run` shares with it.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -201,11 +203,11 @@ pub(in crate::cli) struct ReportTo {
 }
 
 impl FromStr for ReportTo {
-    type Err = String;
+    type Err = Box<dyn Error + Send + Sync>;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, file) = match text.split_once('=') {
-            Some((_, "")) => return Err("the name of the file is missing".to_owned()),
+            Some((_, "")) => return Err("the name of the file is missing".into()),
             Some((format, file)) => (format, Some(PathBuf::from(file))),
             None => (text, None),
         };
@@ -216,12 +218,24 @@ impl FromStr for ReportTo {
                 file,
             }),
             None => {
-                let known: Vec<_> = ReportFormat::ALL.iter().map(|one| one.as_str()).collect();
-                Err(format!("the formats are `{}`", known.join("`, `")))
+                let known = ReportFormat::ALL.iter().map(|one| one.as_str());
+                Err(Box::new(NotOneOf(known.collect())))
             }
         }
     }
 }
+
+/// A word that is none of these. Usage errors list them, and guess which one was meant.
+#[derive(Debug)]
+pub(in crate::cli) struct NotOneOf(pub(in crate::cli) Vec<&'static str>);
+
+impl fmt::Display for NotOneOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of `{}`", self.0.join("`, `"))
+    }
+}
+
+impl Error for NotOneOf {}
 
 #[cfg(test)]
 mod tests {

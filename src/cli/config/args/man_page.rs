@@ -26,6 +26,14 @@ fn the_manual_page_matches_the_arguments() {
     );
 }
 
+#[test]
+fn a_synopsis_names_the_values_of_options() {
+    let mut command = Args::command();
+    command.build();
+    let config = r"[\fB\-\-config\fR \fIFILE\fR]";
+    assert!(synopsis(&command).unwrap().contains(config));
+}
+
 /// One page: the program, then a section for each command.
 fn page() -> io::Result<String> {
     let mut command = Args::command();
@@ -34,7 +42,7 @@ fn page() -> io::Result<String> {
     let mut page = Vec::new();
     manual.render_title(&mut page)?;
     manual.render_name_section(&mut page)?;
-    manual.render_synopsis_section(&mut page)?;
+    page.extend(synopsis(&command)?.into_bytes());
     manual.render_description_section(&mut page)?;
     manual.render_options_section(&mut page)?;
     let mut page = without_preamble(page);
@@ -60,14 +68,32 @@ fn section(command: &Command) -> io::Result<String> {
     for shared in ["config", "color", "help"] {
         own = own.mut_arg(shared, |argument| argument.hide(true));
     }
+    let mut section = synopsis(&own)?.into_bytes();
     let manual = Man::new(own);
-    let mut section = Vec::new();
-    manual.render_synopsis_section(&mut section)?;
     manual.render_description_section(&mut section)?;
     manual.render_options_section(&mut section)?;
     let section = without_preamble(section).replace(".SH ", ".SS ");
     let title = command.get_bin_name().unwrap_or_default().to_uppercase();
     Ok(format!(".SH {title}\n{section}{}", closing(command, ".SS")))
+}
+
+/// The synopsis with the names of values, which clap_mangen leaves out.
+fn synopsis(command: &Command) -> io::Result<String> {
+    let mut text = Vec::new();
+    Man::new(command.clone()).render_synopsis_section(&mut text)?;
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    let valued = command.get_arguments().filter(|argument| {
+        argument.get_action().takes_values() && !argument.is_require_equals_set()
+    });
+    for argument in valued {
+        if let (Some(long), Some([name, ..])) = (argument.get_long(), argument.get_value_names()) {
+            let option = format!("\\fB\\-\\-{}\\fR]", long.replace('-', "\\-"));
+            let name = name.replace('-', "\\-");
+            let with_value = option.replace(']', &format!(" \\fI{name}\\fR]"));
+            text = text.replace(&option, &with_value);
+        }
+    }
+    Ok(text)
 }
 
 /// The text after the help: its first line is the title, the rest is not reflowed.

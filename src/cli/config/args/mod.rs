@@ -23,7 +23,7 @@ mod targets;
 mod threads;
 mod tunnels;
 
-pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
+pub(in crate::cli) use check::{AssertionArgs, CheckArgs, NotOneOf, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};

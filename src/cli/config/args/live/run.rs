@@ -35,6 +35,8 @@ Exit status:
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// The command to run, with its arguments
+    ///
+    /// Everything from the command on belongs to it: write the options of tlscope before it, and `--` between them.
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
 
