@@ -250,6 +250,7 @@ fn write_rejection<W: Write>(page: &mut Page<'_, W>, rejected: &RejectedAfter) -
         evidence,
         confidence,
         observations,
+        hint,
     } = rejected;
     let text = format!(
         "the {side} refused its peer after the handshake: {error_type} ({evidence}, confidence {confidence:.2})"
@@ -257,7 +258,8 @@ fn write_rejection<W: Write>(page: &mut Page<'_, W>, rejected: &RejectedAfter) -
     page.styled_fact("afterwards", &text, page.style.bad())?;
     observations
         .iter()
-        .try_for_each(|observation| page.fact("", observation))
+        .try_for_each(|observation| page.fact("", observation))?;
+    page.maybe("try", hint.as_deref())
 }
 
 pub(in crate::sink) fn alert_text(alert: &Alert) -> String {
