@@ -738,6 +738,8 @@ pub struct RejectedAfter {
     pub confidence: f64,
     /// What was seen, in the order in which it counts.
     pub observations: Vec<&'static str>,
+    /// What to try next, in one sentence; `None` unless the evidence supports it.
+    pub hint: Option<String>,
 }
 
 /// An alert that was seen.

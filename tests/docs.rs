@@ -71,6 +71,19 @@ fn links_between_the_pages_lead_somewhere() {
 }
 
 #[test]
+fn every_error_type_is_explained() {
+    let page = fs::read_to_string("docs/errors.md").unwrap();
+    for error_type in tlscope::event::ErrorType::ALL {
+        let row = format!("| `{error_type}` | ");
+        let meaning = page.lines().find_map(|line| line.strip_prefix(&row));
+        assert!(
+            meaning.is_some_and(|meaning| meaning.ends_with(". |")),
+            "docs/errors.md does not explain {error_type}"
+        );
+    }
+}
+
+#[test]
 fn the_readme_is_short() {
     let length = fs::metadata(package().join("README.md")).unwrap().len();
     assert!(length < 12_000, "{length} bytes");

@@ -129,6 +129,18 @@ fn every_exported_metric_and_attribute_is_in_the_registry() {
             }
         }
     }
+    for name in [
+        "tls_handshake_rejected_after_total",
+        "tls_validation_errors_total",
+    ] {
+        let of_name = samples.iter().filter(|(sample, _)| sample == name);
+        let has_server = of_name.map(|(_, labels)| labels.contains("server_address"));
+        let has_server: Vec<bool> = has_server.collect();
+        assert!(
+            !has_server.is_empty() && !has_server.contains(&false),
+            "{name}"
+        );
+    }
     let mut seen = BTreeSet::new();
     for (name, labels) in samples {
         let stem = ["_bucket", "_sum", "_count"]
@@ -185,10 +197,10 @@ const CAUSED: &[(&str, &[&str])] = &[
     (
         "server-certificates/alert-unknown-ca/capture.pcap",
         &[
-            r#"tls_certificate_not_before_seconds{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 1792789370"#,
-            r#"tls_certificate_not_after_seconds{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 2110741370"#,
-            r#"tls_certificate_days_until_expiry{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 3649.9995664355547"#,
-            r#"tls_certificate_variants{certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 1"#,
+            r#"tls_certificate_not_before_seconds{certificate_identity="www.example.org",certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 1792789370"#,
+            r#"tls_certificate_not_after_seconds{certificate_identity="www.example.org",certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 2110741370"#,
+            r#"tls_certificate_days_until_expiry{certificate_identity="www.example.org",certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 3649.9995664355547"#,
+            r#"tls_certificate_variants{certificate_identity="www.example.org",certificate_issuer="Rogue Root",certificate_role="server",certificate_subject="www.example.org"} 1"#,
         ],
     ),
 ];

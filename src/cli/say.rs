@@ -123,16 +123,18 @@ pub(crate) fn problem(problem: &Problem) {
 /// Holding messages back while the screen is shown.
 #[cfg(live_capture)]
 pub(crate) mod held_back {
-    use super::{VecDeque, line, lock};
+    use super::{VecDeque, line, lock, strip_str};
 
     /// Holds messages back from now on.
     pub(crate) fn start() {
         lock().get_or_insert_with(VecDeque::new);
     }
 
-    /// The messages held back so far, the oldest first.
+    /// The messages held back so far, the oldest first, each as one line without colour: the screen has its own, and
+    /// would show escape sequences as text.
     pub(crate) fn messages() -> Vec<String> {
-        lock().iter().flatten().cloned().collect()
+        let plain = |message: &String| strip_str(message).to_string().replace('\n', " ");
+        lock().iter().flatten().map(plain).collect()
     }
 
     /// Writes the messages held back; later ones are written at once again.
@@ -191,6 +193,11 @@ mod tests {
         assert_eq!(messages.len(), MAX_HELD_BACK);
         assert!(!messages.contains(&"0".to_owned()));
         assert!(messages.contains(&(MAX_HELD_BACK + 9).to_string()));
+        warning("saving\ncaptures");
+        assert_eq!(
+            held_back::messages().last().map(String::as_str),
+            Some("warning: saving captures")
+        );
         held_back::release();
         assert!(held_back::messages().is_empty());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::certificate::{Certificate, CertificateFacts, CertificateTime, TrustOrigin};
 use crate::error_type::ErrorType;
-use crate::event::{CertificateChain, Handshake, HandshakeError, Protocol};
+use crate::event::{CertificateChain, Handshake, Protocol};
 use crate::flow::Side;
 use crate::tls::{ProtocolVersion, is_grease};
 
@@ -30,7 +30,7 @@ pub(super) fn next_step(
         ErrorType::CertNotYetValid => refused?.clocks(),
         ErrorType::CertRevoked => refused?.replacement(),
         ErrorType::HostnameMismatch if side == Side::Client => refused?.name(),
-        ErrorType::UnknownCa => other_authorities(event, error).or_else(|| refused?.trust()),
+        ErrorType::UnknownCa => other_authorities(event, side).or_else(|| refused?.trust()),
         ErrorType::MissingClientCert => Some(missing_certificate(event)),
         ErrorType::ProtocolMismatch => version(event, side, known),
         ErrorType::CipherMismatch => parameters(event, known?),
@@ -46,6 +46,32 @@ pub(super) fn next_step(
             "the server must be configured with the identity of the client's pre-shared key"
                 .to_owned(),
         ),
+        _ => None,
+    }
+}
+
+/// The next step after a refusal that followed a completed handshake, by what was refused.
+pub(super) fn after_refusal(event: &Handshake, trust: Option<TrustOrigin>) -> Option<String> {
+    let rejected = event.rejected_after.as_ref()?;
+    let side = rejected.side;
+    let refused = Refused::of(event, side, trust);
+    match rejected.error_type {
+        ErrorType::CertExpired => refused?.renewal(),
+        ErrorType::CertNotYetValid => refused?.clocks(),
+        ErrorType::CertRevoked => refused?.replacement(),
+        ErrorType::HostnameMismatch if side == Side::Client => refused?.name(),
+        ErrorType::UnknownCa
+        | ErrorType::UntrustedCa
+        | ErrorType::IncompleteChain
+        | ErrorType::SelfSigned => other_authorities(event, side).or_else(|| refused?.trust()),
+        ErrorType::MissingClientCert => Some(missing_certificate(event)),
+        // No finding says why: the certificate is hidden, or the server has a reason that the chain does not show.
+        ErrorType::ServerRejectedClient => other_authorities(event, side).or_else(|| {
+            Some(
+                "the client's certificate must lead to a CA that the server trusts, and be valid; the server's log has the reason"
+                    .to_owned(),
+            )
+        }),
         _ => None,
     }
 }
@@ -216,7 +242,7 @@ impl<'e> Refused<'e> {
 }
 
 /// The server had named the authorities that it accepts, and the client's certificate is by none of them.
-fn other_authorities(event: &Handshake, error: &HandshakeError) -> Option<String> {
+fn other_authorities(event: &Handshake, side: Side) -> Option<String> {
     let asked_for = event.tls.certificate_authorities.as_deref()?;
     let shown = event.client_certificates.as_deref()?;
     let facts = |certificate: &'_ Arc<Certificate>| certificate.facts.as_ref().ok().cloned();
@@ -226,7 +252,7 @@ fn other_authorities(event: &Handshake, error: &HandshakeError) -> Option<String
         .map(|facts| facts.issuer)
         .collect();
     let is_theirs = issuers.iter().any(|issuer| asked_for.contains(issuer));
-    (error.side == Some(Side::Server) && !asked_for.is_empty() && !is_theirs).then_some(())?;
+    (side == Side::Server && !asked_for.is_empty() && !is_theirs).then_some(())?;
     Some(format!(
         "the server asks for certificates by {}; the client's is issued by `{}`",
         quoted(asked_for),
@@ -330,7 +356,7 @@ fn parameters(event: &Handshake, known: &KnownServer) -> Option<String> {
 mod tests {
     use super::*;
     use crate::certificate::{OwnSignature, PublicKey, SignatureAlgorithm};
-    use crate::event::ErrorType as E;
+    use crate::event::{ErrorType as E, Evidence, HandshakeError, RejectedAfter};
     use crate::flow::Endpoint;
     use crate::handshake::testing::finding;
     use crate::time::Timestamp;
@@ -432,6 +458,47 @@ mod tests {
         // Nothing that was shown has expired: perhaps a root of the client's.
         assert_eq!(of([leaf(), facts("CN=ca", "CN=root")], &[]), None);
         assert_eq!(hint(&failed(E::CertExpired, Side::Client)), None);
+    }
+
+    #[test]
+    fn a_refusal_after_the_handshake_has_a_hint_by_what_was_refused() {
+        let of = |error_type, side, found: &[E]| {
+            let mut event = failed(E::Other, side);
+            event.error = None;
+            event.rejected_after = Some(RejectedAfter {
+                error_type,
+                side,
+                evidence: Evidence::Inferred,
+                confidence: 0.97,
+                observations: Vec::new(),
+                hint: None,
+            });
+            event.tls.server_name = Some("www.test".into());
+            event.server_certificates = Some(chain([facts("CN=server", "CN=ca")]));
+            event.client_certificates = Some(chain([expired("CN=stale", "CN=ca")]));
+            let found = found.iter().map(|found| finding(side.peer(), *found));
+            event.validation = found.collect();
+            after_refusal(&event, None)
+        };
+        assert_eq!(
+            of(E::CertExpired, Side::Server, &[E::CertExpired]).as_deref(),
+            Some("renew the client's certificate `CN=stale`")
+        );
+        let name = of(E::HostnameMismatch, Side::Client, &[E::HostnameMismatch]);
+        assert!(name.is_some_and(|hint| hint.contains("a certificate for `www.test`")));
+        let missing = of(E::MissingClientCert, Side::Server, &[]);
+        assert!(missing.is_some_and(|hint| hint.starts_with("the client must send a cert")));
+        let untrusted = of(E::UntrustedCa, Side::Server, &[E::UntrustedCa]);
+        assert!(untrusted.is_some_and(|hint| hint.starts_with("the server must trust `CN=ca`")));
+        let hidden = of(E::ServerRejectedClient, Side::Server, &[]);
+        assert!(hidden.is_some_and(|hint| hint.ends_with("the server's log has the reason")));
+        assert_eq!(of(E::AccessDenied, Side::Server, &[]), None);
+        // Nothing that the server showed has expired.
+        assert_eq!(of(E::CertExpired, Side::Client, &[]), None);
+        assert_eq!(
+            after_refusal(&failed(E::CertExpired, Side::Server), None),
+            None
+        );
     }
 
     #[test]

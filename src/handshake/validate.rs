@@ -73,6 +73,12 @@ impl Validator {
                 error.hint = Some(next_step);
             }
         }
+        if event.rejected_after.is_some() {
+            let next_step = hint::after_refusal(event, self.chains.origin());
+            if let Some(rejected) = &mut event.rejected_after {
+                rejected.hint = next_step;
+            }
+        }
         self.servers.learn(event);
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn completed() -> Handshake {
         evidence: Evidence::Inferred,
         confidence: 0.97,
         observations: vec!["the client was asked for a certificate and had none"],
+        hint: None,
     });
     event.timing.handshake = Some(Duration::from_micros(5_900));
     event

@@ -86,6 +86,8 @@ pub struct LiveMetricsConfig {
     pub certificate_memory: Option<Duration>,
     /// `--watch-cert`: files, directories and patterns.
     pub watched_certificates: Vec<PathBuf>,
+    /// Options and values with which `tlscope show` judges a saved capture as the run does; `/failures` has them in its commands.
+    pub show_options: Vec<String>,
 }
 
 /// Parses an enum from its texts; an error lists them.

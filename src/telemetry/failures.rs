@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use super::metrics::validation_errors::client_errors;
 use super::records::spans::TraceIds;
+use crate::escape;
 use crate::event::{
-    ClientCertificate, ErrorType, Handshake, HandshakeError, Outcome, RejectedAfter, Side,
+    ClientCertificate, ErrorType, Handshake, HandshakeError, Outcome, RejectedAfter,
 };
 use crate::flow::Endpoint;
 use crate::pattern::nearest;
 use crate::sink::fair_queue::FairQueue;
-use crate::sink::people::text::{printable, printable_message};
+use crate::sink::people::text::{printable, printable_message, shell_word};
 
 /// Most failures that are listed, of about a kilobyte each: a page that a person still reads, and of a storm the beginning of
 /// every other kind of failure. As many handshakes that completed.
@@ -31,8 +32,7 @@ const NOT_TRUSTED: [ErrorType; 3] = [
 ];
 
 /// Parameters of a query.
-const PARAMETERS: &str =
-    "`error`, `server`, `client`, `client_certificate`, `client_finding` and `format`";
+const PARAMETERS: &str = "`error`, `server`, `port`, `client`, `client_certificate`, `client_finding`, `rejected_after` and `format`";
 
 /// The last failures, shared by the run that records them and the endpoint that lists them.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ struct State {
     completed: Recent,
     /// Numbers the entries of both in the order in which they came.
     next: u64,
+    /// Options for `tlscope show`.
+    show_options: Vec<String>,
 }
 
 /// The newest entries of a kind.
@@ -126,14 +128,18 @@ impl Serialize for Number {
 pub(crate) struct Query {
     /// The class of the error.
     pub(crate) error: Option<String>,
-    /// The name that the client asked for, or the server's address.
+    /// The name that the client asked for, or the server's address; with or without a port, as `/clients` writes it.
     pub(crate) server: Option<String>,
+    /// The server's port.
+    pub(crate) port: Option<u16>,
     /// The client's identity or address.
     pub(crate) client: Option<String>,
     /// Whether the server asked for a certificate and the client had none, also if the handshake completed.
     pub(crate) is_client_certificate_absent: bool,
     /// What is wrong with the client's certificate, also if the handshake completed.
     pub(crate) client_finding: Option<String>,
+    /// Whether only handshakes are listed that completed and were refused afterwards.
+    pub(crate) is_rejected_after: bool,
 }
 
 /// What is listed, and what is not.
@@ -143,17 +149,16 @@ pub(crate) struct Listed {
     pub(crate) seen: u64,
     /// Those of them that had to make room for newer ones.
     pub(crate) dropped: u64,
+    /// Options and values with which `tlscope show` judges a capture as this run does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) show_options: Vec<String>,
     /// The newest first.
     pub(crate) failures: Vec<Entry>,
 }
 
 impl Default for Failures {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            failures: Recent::new(),
-            completed: Recent::new(),
-            next: 0,
-        })))
+        Self::new(&[])
     }
 }
 
@@ -171,6 +176,16 @@ impl Recent {
 }
 
 impl Failures {
+    /// `show_options` are those with which `tlscope show` judges a saved capture as this run does.
+    pub(crate) fn new(show_options: &[String]) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            failures: Recent::new(),
+            completed: Recent::new(),
+            next: 0,
+            show_options: show_options.to_vec(),
+        })))
+    }
+
     /// Records a handshake if it failed, if its peer was refused afterwards, or if an alert may be about it.
     pub(crate) fn record(&self, event: &Handshake, trace: Option<&TraceIds>) {
         let error = Cause::of(event);
@@ -193,7 +208,7 @@ impl Failures {
 
     /// The handshakes that `query` selects. Looks at the disk for their captures.
     pub(crate) fn list(&self, query: &Query) -> Listed {
-        let (seen, dropped, selected) = {
+        let (seen, dropped, selected, show_options) = {
             let state = self.lock();
             let completed = query.includes_completed().then_some(&state.completed);
             let (mut seen, mut dropped, mut selected) = (0, 0, Vec::new());
@@ -203,7 +218,7 @@ impl Failures {
                 let all = recent.queue.newest_first().into_iter();
                 selected.extend(all.filter(|(_, entry)| query.selects(entry)).cloned());
             }
-            (seen, dropped, selected)
+            (seen, dropped, selected, state.show_options.clone())
         };
         let mut selected = selected;
         selected.sort_by_key(|(number, _)| Reverse(*number));
@@ -212,6 +227,7 @@ impl Failures {
         Listed {
             seen,
             dropped,
+            show_options,
             failures,
         }
     }
@@ -229,6 +245,28 @@ fn concerns_an_alert(event: &Handshake) -> bool {
 }
 
 impl Listed {
+    /// Those since the start that have not made room for newer ones; the list is a selection of these.
+    pub(crate) const fn kept(&self) -> u64 {
+        self.seen.saturating_sub(self.dropped)
+    }
+
+    /// The command that shows a saved capture, for a shell.
+    pub(crate) fn show_command(&self, saved_to: &str) -> String {
+        let words = ["tlscope", "show"].into_iter();
+        let words = words.chain(self.show_options.iter().map(String::as_str));
+        let mut command = String::new();
+        for word in words.chain([saved_to]) {
+            if !command.is_empty() {
+                command.push(' ');
+            }
+            match word.starts_with("--") {
+                true => command.push_str(word), // an option: paths are absolute
+                false => command.push_str(&shell_word(word)),
+            }
+        }
+        escape::printable(&command).into_owned()
+    }
+
     /// As one JSON object.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()) // strings and numbers serialise
@@ -243,7 +281,10 @@ impl Cause {
                 error_type: rejected.error_type.as_str(),
                 side: Some(rejected.side.as_str()),
                 message: refusal(rejected),
-                hint: next_step(rejected).map(str::to_owned),
+                hint: rejected
+                    .hint
+                    .as_deref()
+                    .map(|hint| printable_message(hint).into_owned()),
             });
         }
         let HandshakeError {
@@ -269,22 +310,6 @@ fn refusal(rejected: &RejectedAfter) -> String {
     match rejected.observations.last() {
         Some(seen) => format!("the handshake completed, then the {side} refused its peer: {seen}"),
         None => format!("the handshake completed, then the {side} refused its peer"),
-    }
-}
-
-/// What to do about a refusal after the handshake, for the most frequent causes.
-fn next_step(rejected: &RejectedAfter) -> Option<&'static str> {
-    match (rejected.side, rejected.error_type) {
-        (Side::Server, ErrorType::MissingClientCert) => Some(
-            "the client must present a certificate by a CA that the server lists; without one, this server completes the handshake and refuses the request",
-        ),
-        (Side::Server, ErrorType::ServerRejectedClient) => Some(
-            "the client's certificate must lead to a CA that the server trusts, and be valid; the server's log has the reason",
-        ),
-        (Side::Client, ErrorType::HostnameMismatch) => Some(
-            "the client must use a name that is in the server's certificate, or the certificate must have the name that the client uses",
-        ),
-        _ => None,
     }
 }
 
@@ -354,9 +379,27 @@ impl Entry {
         self.server_name.as_deref().unwrap_or(&self.server.address)
     }
 
+    /// Whether `written` names the server: by the name that the client asked for or by its address, with or without the port.
+    fn is_of_server(&self, written: &str) -> bool {
+        let names = [self.server_or_address(), &self.server.address];
+        let port = self.server.port;
+        names.into_iter().any(|name| {
+            let with_port = match name.contains(':') {
+                true => format!("[{name}]:{port}"),
+                false => format!("{name}:{port}"),
+            };
+            name.eq_ignore_ascii_case(written) || with_port.eq_ignore_ascii_case(written)
+        })
+    }
+
     /// Whether the handshake itself succeeded.
     pub(crate) fn is_completed(&self) -> bool {
         self.outcome == Outcome::Success.as_str()
+    }
+
+    /// Whether the handshake completed, and a side refused its peer afterwards.
+    pub(crate) fn is_rejected_after(&self) -> bool {
+        self.is_completed() && self.error.is_some()
     }
 
     /// The entry without its capture, if that is gone: others needed the room.
@@ -401,6 +444,18 @@ impl Query {
                     continue;
                 }
                 "client_certificate" if value.is_empty() => continue,
+                "port" => {
+                    query.port = port(&decoded(value))?;
+                    continue;
+                }
+                "rejected_after" => {
+                    query.is_rejected_after = match value {
+                        "true" => true,
+                        "" => false,
+                        _ => return Err("`rejected_after` takes only `true`".to_owned()),
+                    };
+                    continue;
+                }
                 "client_certificate" => {
                     return Err("`client_certificate` takes only `absent`".to_owned());
                 }
@@ -436,14 +491,24 @@ impl Query {
         let identity = entry.client_identity.as_deref().unwrap_or_default();
         let error = entry.error.as_ref().map(|error| error.error_type);
         is(&self.error, error.as_slice())
-            && is(
-                &self.server,
-                &[entry.server_or_address(), &entry.server.address],
-            )
+            && (self.server.as_deref()).is_none_or(|server| entry.is_of_server(server))
+            && self.port.is_none_or(|port| port == entry.server.port)
+            && (!self.is_rejected_after || entry.is_rejected_after())
             && is(&self.client, &[identity, &entry.client.address])
             && is(&self.client_finding, &entry.client_findings)
             && (!self.is_client_certificate_absent
                 || entry.client_certificate == ClientCertificate::Absent.as_str())
+    }
+}
+
+/// A port as a label or a form has it: empty and `other` select all.
+fn port(written: &str) -> Result<Option<u16>, String> {
+    match written {
+        "" | "other" => Ok(None),
+        written => written
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("no port `{}`", printable(written))),
     }
 }
 
@@ -493,7 +558,8 @@ fn decoded(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::certificate::{Clause, Finding};
-    use crate::telemetry::testing::{certificate, handshake};
+    use crate::event::Side;
+    use crate::telemetry::testing::{certificate, handshake, rejected_after};
 
     fn failure(error_type: ErrorType, server: &str) -> Handshake {
         let mut event = handshake();
@@ -638,6 +704,58 @@ mod tests {
     }
 
     #[test]
+    fn a_query_selects_a_port_and_takes_a_server_as_clients_writes_it() {
+        let failures = Failures::default();
+        for port in [8443, 8442] {
+            let mut event = failure(ErrorType::UnknownCa, "api.example");
+            event.server.port = port;
+            failures.record(&event, None);
+        }
+        let mut event = failure(ErrorType::CertExpired, "");
+        event.tls.server_name = None;
+        event.server = Endpoint::new([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(), 443);
+        failures.record(&event, None);
+        let address = event.server.to_string();
+        for (query, count) in [
+            ("port=8443", 1),
+            ("port=", 3),
+            ("port=other&server=api.example", 2),
+            ("server=api.example:8443", 1),
+            ("server=api.example%3A8442&port=8443", 0),
+            ("server=api.example:443", 0),
+            (&format!("server={address}"), 1),
+            ("server=2001:db8::1&port=443", 1),
+        ] {
+            assert_eq!(causes(&failures, query).len(), count, "{query}");
+        }
+        for wrong in ["port=x", "port=65536", "port=-1"] {
+            assert!(Query::parse(wrong).is_err_and(|error| error.starts_with("no port `")));
+        }
+    }
+
+    #[test]
+    fn a_query_selects_refusals_after_the_handshake() {
+        let failures = Failures::default();
+        failures.record(&failure(ErrorType::CertExpired, "a.example"), None);
+        let mut event = completed("a.example", ClientCertificate::Presented);
+        event.rejected_after = Some(RejectedAfter {
+            error_type: ErrorType::CertExpired,
+            hint: Some("renew \u{1b}".to_owned()),
+            ..rejected_after()
+        });
+        failures.record(&event, None);
+        assert_eq!(causes(&failures, "error=cert_expired").len(), 2);
+        let query = Query::parse("rejected_after=true&error=cert_expired").unwrap();
+        let listed = failures.list(&query).failures;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].outcome, "success");
+        let hint = listed[0].error.as_ref().unwrap().hint.as_deref();
+        assert_eq!(hint, Some("renew \\u{1b}"));
+        assert_eq!(causes(&failures, "rejected_after=").len(), 2);
+        assert!(Query::parse("rejected_after=no").is_err());
+    }
+
+    #[test]
     fn a_query_is_decoded() {
         let query = Query::parse("client=spiffe%3A%2F%2Fa%2fb+c&server=%zz%&").unwrap();
         assert_eq!(query.client.as_deref(), Some("spiffe://a/b c"));
@@ -658,7 +776,7 @@ mod tests {
             ),
             (
                 "sever=a.example",
-                "no parameter `sever`: there are `error`, `server`, `client`, `client_certificate`, `client_finding` and `format`",
+                "no parameter `sever`: there are `error`, `server`, `port`, `client`, `client_certificate`, `client_finding`, `rejected_after` and `format`",
             ),
             ("format=xml", "`format` is `html` or `json`"),
             (
@@ -673,6 +791,24 @@ mod tests {
             assert_eq!(Query::parse(query), Err(expected.to_owned()));
         }
         assert!(Query::parse("format=json&error=UNKNOWN_CA").is_ok());
+    }
+
+    #[test]
+    fn the_command_for_a_capture_trusts_what_the_run_trusts() {
+        let options = ["--ca-file", "/etc/my ca.pem", "--system-roots"];
+        let failures = Failures::new(&options.map(str::to_owned));
+        let listed = failures.list(&Query::default());
+        assert_eq!(
+            listed.show_command("/var/it's.pcapng"),
+            r"tlscope show --ca-file '/etc/my ca.pem' --system-roots '/var/it'\''s.pcapng'"
+        );
+        assert!(
+            listed
+                .json()
+                .contains(r#""show_options":["--ca-file","/etc/my ca.pem","--system-roots"]"#)
+        );
+        let listed = Failures::default().list(&Query::default());
+        assert_eq!(listed.show_command("/a.pcapng"), "tlscope show /a.pcapng");
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Opened {
                 live.and_then(|live| live.certificate_memory),
             ),
             #[cfg(feature = "cli")]
-            failures: Failures::default(),
+            failures: Failures::new(live.map_or(&[][..], |live| &live.show_options)),
             exemplars: Exemplars::default(),
             resource: resource(),
             scope: scope(),

@@ -362,7 +362,7 @@ mod tests {
         let mut event = handshake();
         event.judged_at = Timestamp::from_seconds(86_400);
         event.server_certificates = Some([Arc::new(certificate("example.org", 43_200))].into());
-        let labels = r#"{certificate_issuer="Example CA",certificate_role="server",certificate_subject="example.org"}"#;
+        let labels = r#"{certificate_identity="example.org",certificate_issuer="Example CA",certificate_role="server",certificate_subject="example.org"}"#;
         assert_eq!(
             samples(&[event])[..3],
             [

@@ -8,7 +8,7 @@ use super::settings::{Destination, PemContents};
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
 };
-use crate::event::{Handshake, Outcome};
+use crate::event::{ErrorType, Evidence, Handshake, Outcome, RejectedAfter, Side};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{CipherSuite, ProtocolVersion};
@@ -28,6 +28,18 @@ pub(super) fn handshake() -> Handshake {
     event.timing.server_hello = Some(Duration::from_millis(3));
     event.timing.handshake = Some(Duration::from_millis(6));
     event
+}
+
+/// A refusal by the server of a client that had no certificate.
+pub(super) fn rejected_after() -> RejectedAfter {
+    RejectedAfter {
+        error_type: ErrorType::MissingClientCert,
+        side: Side::Server,
+        evidence: Evidence::Inferred,
+        confidence: 0.97,
+        observations: vec!["an error page"],
+        hint: Some("present a certificate".to_owned()),
+    }
 }
 
 /// A certificate with this common name; its hash is made of both values.

@@ -325,6 +325,7 @@ mod tests {
             evidence: crate::event::Evidence::Observed,
             confidence: 1.0,
             observations: vec!["RADIUS Access-Reject"],
+            hint: None,
         });
         event
     }

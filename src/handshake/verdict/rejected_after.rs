@@ -59,6 +59,7 @@ fn by_alert(transcript: &Transcript) -> Option<RejectedAfter> {
             },
             confidence: 1.0,
             observations: vec!["an alert about the certificate followed the completed handshake"],
+            hint: None, // once the chains have been validated
         })
     })
 }
@@ -83,6 +84,7 @@ pub(in crate::handshake) fn by_plaintext(
             "the client sent no data in TLS",
             "the client continued in plaintext and closed",
         ],
+        hint: None, // once the chains have been validated
     })
 }
 
@@ -95,6 +97,7 @@ fn by_login(transcript: &Transcript) -> Option<RejectedAfter> {
         evidence: Evidence::Observed,
         confidence: 1.0,
         observations: vec!["the login over EAP was rejected after the handshake had completed"],
+        hint: None, // once the chains have been validated
     })
 }
 
@@ -116,6 +119,7 @@ fn by_later_answer(transcript: &Transcript, findings: &[Finding]) -> Option<Reje
             "the client was asked for a certificate after the handshake",
             "the server closed with an alert-length record",
         ],
+        hint: None, // once the chains have been validated
     })
 }
 
@@ -223,6 +227,7 @@ fn by_error_page(
         evidence: Evidence::Inferred,
         confidence: ERROR_PAGE_CONFIDENCE,
         observations: vec![asked, page.observation],
+        hint: None, // once the chains have been validated
     })
 }
 
@@ -293,6 +298,7 @@ pub(in crate::handshake) fn by_flaw(
             "the server's certificate has a flaw that clients refuse",
             "the client left first and sent no data",
         ],
+        hint: None, // once the chains have been validated
     })
 }
 

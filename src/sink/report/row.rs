@@ -261,6 +261,7 @@ fn verdict(event: &Handshake) -> Vec<Fact> {
             ),
         );
         facts.add("Seen", rejected.observations.join("; "));
+        facts.add_some(HINT, rejected.hint.as_ref());
     }
     for alert in &event.alerts {
         facts.add("Alert", alert_text(alert));

@@ -310,6 +310,10 @@ pub(crate) fn attributes(
 ) -> Arc<[KeyValue]> {
     let serial = || KeyValue::new("certificate.serial", label(&facts.serial));
     let attributes = [
+        Some(KeyValue::new(
+            "certificate.identity",
+            label(&facts.identity()),
+        )),
         Some(KeyValue::new("certificate.issuer", label(issuer(facts)))),
         path.map(|path| KeyValue::new("certificate.path", label(path))),
         Some(KeyValue::new("certificate.role", role)),

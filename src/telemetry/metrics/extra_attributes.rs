@@ -26,7 +26,7 @@ impl Chooser {
         Self(chosen)
     }
 
-    /// The attributes of `event` for counters and for histograms; only counters have messages.
+    /// The attributes of `event` for the counter of handshakes, and for all else; only that counter has messages.
     pub(crate) fn choose(&mut self, event: &Handshake) -> (Extras, Extras) {
         if self.0.is_empty() {
             return (Extras::default(), Extras::default());

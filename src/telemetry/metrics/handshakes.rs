@@ -1,4 +1,4 @@
-//! `tls.handshake.total` and `tls.handshake.duration`, which share their extra attributes.
+//! `tls.handshake.total` and `tls.handshake.duration`, and the counters of refusals and findings that share their extra attributes.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
@@ -6,6 +6,8 @@ use opentelemetry::metrics::Meter;
 use super::bound_series::{BoundCounters, BoundHistograms, Series};
 use super::exemplars::{Exemplar, Exemplars};
 use super::extra_attributes::{Chooser, Extras};
+use super::rejected_after::RejectedAfterwards;
+use super::validation_errors::ValidationErrors;
 use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, version_label};
 use crate::event::{
     ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Protocol,
@@ -41,6 +43,8 @@ pub(super) struct Handshakes {
     /// The zeros of `total`, which only have to exist.
     _known: BoundCounters<KnownSeries>,
     duration: BoundHistograms<DurationSeries>,
+    rejected: RejectedAfterwards,
+    validation_errors: ValidationErrors,
     exemplars: Exemplars,
     names: MetricNames,
     /// The buckets of `duration`; empty if they adapt to the values.
@@ -80,6 +84,8 @@ impl Handshakes {
                 ),
                 setup.names,
             ),
+            rejected: RejectedAfterwards::new(meter, setup),
+            validation_errors: ValidationErrors::new(meter, setup),
             exemplars: setup.exemplars.clone(),
             names: setup.names,
             bounds: match config.histograms {
@@ -103,6 +109,8 @@ impl Handshakes {
                 .set(&name, &attributes, exemplar(event, trace, 1.0));
         }
         self.total.add(series, 1);
+        self.rejected.record(event, &timed);
+        self.validation_errors.record(event, &timed);
 
         if let Some(duration) = event.timing.handshake {
             let mut series = DurationSeries::of(event, timed);
@@ -140,10 +148,14 @@ impl HandshakeInstrument for Handshakes {
 
     fn tick(&mut self, _: Timestamp) {
         self.total.tick();
+        self.rejected.tick();
+        self.validation_errors.tick();
     }
 
     fn finish(&mut self) {
         self.total.finish();
+        self.rejected.finish();
+        self.validation_errors.finish();
     }
 }
 

@@ -42,10 +42,8 @@ use self::not_judged::NotJudged;
 use self::not_tls::NotTlsConnections;
 use self::phases::Phases;
 use self::reader::MetricsReader;
-use self::rejected_after::RejectedAfterwards;
 use self::self_telemetry::SelfTelemetry;
 use self::starttls_not_taken::StartTlsNotTaken;
-use self::validation_errors::ValidationErrors;
 #[cfg(doc)]
 use super::MetricAttribute;
 use super::export::ExportContext;
@@ -117,8 +115,6 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
     vec![
         Box::new(Handshakes::new(meter, setup)),
         Box::new(Phases::new(meter, setup)),
-        Box::new(RejectedAfterwards::new(meter, setup)),
-        Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
         Box::new(NotJudged::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
@@ -174,18 +170,20 @@ fn view(
 ) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
     move |instrument| {
         let stream = Stream::builder();
-        let stream = match instrument.name() {
-            handshakes::DURATION | phases::PHASE_DURATION => stream
-                .with_aggregation(aggregation(buckets, names))
-                .with_cardinality_limit(handshakes::MAX_DURATION_SERIES + MAX_PLAIN_SERIES),
-            name if name == names.instrument(handshakes::TOTAL) => {
-                stream.with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES)
-            }
-            name if certificates::GAUGES.contains(&name) => {
-                stream.with_cardinality_limit(certificates::MAX_SERIES)
-            }
-            _ => return None,
-        };
+        let stream =
+            match instrument.name() {
+                handshakes::DURATION | phases::PHASE_DURATION => stream
+                    .with_aggregation(aggregation(buckets, names))
+                    .with_cardinality_limit(handshakes::MAX_DURATION_SERIES + MAX_PLAIN_SERIES),
+                name if name == names.instrument(handshakes::TOTAL) => stream
+                    .with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES),
+                rejected_after::REJECTED_AFTER | validation_errors::VALIDATION_ERRORS => stream
+                    .with_cardinality_limit(rejected_after::MAX_REFUSAL_SERIES + MAX_PLAIN_SERIES),
+                name if certificates::GAUGES.contains(&name) => {
+                    stream.with_cardinality_limit(certificates::MAX_SERIES)
+                }
+                _ => return None,
+            };
         stream.build().ok()
     }
 }

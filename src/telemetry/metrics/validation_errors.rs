@@ -1,63 +1,85 @@
-//! `tls.validation.errors`.
+//! `tls.validation.errors`: what tlscope finds wrong with certificates, and what peers refuse.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::bound_series::{BoundCounters, Series};
-use super::{HandshakeInstrument, Setup, counter};
+use super::extra_attributes::Extras;
+use super::rejected_after::MAX_REFUSAL_SERIES;
+use super::{Setup, counter};
 use crate::event::{ErrorType, Handshake, HandshakeError, Side};
-use crate::time::Timestamp;
 
-/// Handshakes in which validation found a problem with a certificate or an offer.
-pub(super) struct ValidationErrors(BoundCounters<ErrorSeries>);
+pub(super) const VALIDATION_ERRORS: &str = "tls.validation.errors";
+
+/// Handshakes by what is wrong with a certificate or an offer: what tlscope found, and what the peer refused.
+pub(super) struct ValidationErrors {
+    counters: BoundCounters<ErrorSeries>,
+    /// Series after which extra attributes become `other`.
+    max_detailed_series: usize,
+}
 
 impl ValidationErrors {
     pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
         let counter = counter(
             meter,
-            "tls.validation.errors",
+            VALIDATION_ERRORS,
             "{error}",
-            "Handshakes in which validation found a problem with a certificate or an offer.",
+            "Handshakes by what is wrong with a certificate or an offer: what tlscope found, and what the peer refused.",
         );
-        let counters = BoundCounters::new(counter, setup.listeners.clone(), setup.names);
-        Self(counters)
-    }
-}
-
-impl HandshakeInstrument for ValidationErrors {
-    fn record(&mut self, event: &Handshake) {
-        for series in ErrorSeries::of(event) {
-            self.0.add(series, 1);
+        Self {
+            counters: BoundCounters::new(counter, setup.listeners.clone(), setup.names),
+            max_detailed_series: setup.config.within_memory(MAX_REFUSAL_SERIES),
         }
     }
 
-    fn tick(&mut self, _: Timestamp) {
-        self.0.tick();
+    pub(super) fn record(&mut self, event: &Handshake, extras: &Extras) {
+        for error in ErrorKind::of(event) {
+            let mut series = ErrorSeries {
+                error,
+                extras: extras.clone(),
+            };
+            let is_full = self.counters.len() >= self.max_detailed_series;
+            if is_full && !self.counters.contains(&series) {
+                series.extras = series.extras.without_detail();
+            }
+            self.counters.add(series, 1);
+        }
     }
 
-    fn finish(&mut self) {
-        self.0.finish();
+    pub(super) fn tick(&mut self) {
+        self.counters.tick();
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.counters.finish();
     }
 }
 
 /// What is wrong with the client's certificate, each once, as the series with this side count it.
 #[cfg(feature = "cli")]
 pub(crate) fn client_errors(event: &Handshake) -> impl Iterator<Item = ErrorType> {
-    let series = ErrorSeries::of(event).into_iter();
-    series
-        .filter(|series| series.side == Some(Side::Client))
-        .map(|series| series.error_type)
+    let errors = ErrorKind::of(event).into_iter();
+    errors
+        .filter(|error| error.side == Some(Side::Client))
+        .map(|error| error.error_type)
 }
 
 /// A series of `tls.validation.errors`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct ErrorSeries {
+    error: ErrorKind,
+    extras: Extras,
+}
+
+/// What is wrong, and the side whose certificate or offer it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct ErrorKind {
     error_type: ErrorType,
     side: Option<Side>,
 }
 
-impl ErrorSeries {
-    /// The series that `event` counts in, each once: our findings on the certificates
+impl ErrorKind {
+    /// What is wrong in `event`, each once: our findings on the certificates
     /// shown, and the reason why a peer gave up.
     fn of(event: &Handshake) -> Vec<Self> {
         let findings = event.validation.iter().map(|finding| Self {
@@ -83,11 +105,10 @@ impl ErrorSeries {
 
 impl Series for ErrorSeries {
     fn attributes(&self) -> Vec<KeyValue> {
-        let side = self
-            .side
-            .map(|side| KeyValue::new("tls.side", side.as_str()));
-        let error_type = KeyValue::new("error.type", self.error_type.as_str());
-        [error_type].into_iter().chain(side).collect()
+        let ErrorKind { error_type, side } = self.error;
+        let side = side.map(|side| KeyValue::new("tls.side", side.as_str()));
+        let error_type = KeyValue::new("error.type", error_type.as_str());
+        self.extras.add_to([error_type].into_iter().chain(side))
     }
 }
 

@@ -34,16 +34,17 @@ impl LogRecords {
 
     /// The record of `event`, if it gets one; `trace` names the trace of the same handshake.
     pub(crate) fn of(&self, event: &Handshake, trace: Option<&TraceIds>) -> Option<SdkLogRecord> {
-        if self.which == LoggedHandshakes::Failures && event.outcome != Outcome::Failure {
+        let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
+        if self.which == LoggedHandshakes::Failures && !is_refused {
             return None;
         }
         let mut record = self.logger.create_log_record();
         record.set_event_name(EVENT_NAME);
         record.set_timestamp(system_time(event.time));
         record.set_observed_timestamp(SystemTime::now());
-        let (severity, text) = match event.outcome {
-            Outcome::Failure => (Severity::Warn, "WARN"),
-            Outcome::Success | Outcome::Unknown => (Severity::Info, "INFO"),
+        let (severity, text) = match is_refused {
+            true => (Severity::Warn, "WARN"),
+            false => (Severity::Info, "INFO"),
         };
         record.set_severity_number(severity);
         record.set_severity_text(text);
@@ -81,7 +82,7 @@ pub(crate) fn system_time(time: Timestamp) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::testing::handshake;
+    use crate::telemetry::testing::{handshake, rejected_after};
 
     fn records(which: LoggedHandshakes) -> LogRecords {
         LogRecords::new(which, InstrumentationScope::builder("test").build())
@@ -102,6 +103,14 @@ mod tests {
                 .of(&event, None)
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_refusal_after_the_handshake_gets_a_record_like_a_failure() {
+        let mut event = handshake();
+        event.rejected_after = Some(rejected_after());
+        let record = records(LoggedHandshakes::Failures).of(&event, None);
+        assert_eq!(record.unwrap().severity_number(), Some(Severity::Warn));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::event::{Handshake, Outcome};
 
 /// Decides which handshakes get a trace, and names it.
 pub(crate) struct Sampler {
-    /// The share of successes that get a trace, from 0 to 1; failures always get one.
+    /// The share of successes that get a trace, from 0 to 1; failures and refusals after the handshake always get one.
     ratio: f64,
     /// Distinguishes hosts that see the same handshake.
     instance: String,
@@ -47,7 +47,8 @@ impl Sampler {
         let [a, b, c, d] = *hash.as_chunks::<8>().0 else {
             return None; // cannot happen: the hash has 32 bytes
         };
-        if event.outcome != Outcome::Failure && !self.is_sampled(b) {
+        let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
+        if !is_refused && !self.is_sampled(b) {
             return None;
         }
         Some(TraceIds {
@@ -199,7 +200,7 @@ fn before(time: SystemTime, length: Duration) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::testing::handshake;
+    use crate::telemetry::testing::{handshake, rejected_after};
     use crate::time::Timestamp;
 
     fn sampler(ratio: f64) -> Sampler {
@@ -259,5 +260,13 @@ mod tests {
         assert_eq!(count(1.0, Outcome::Success), 1_000);
         let tenth = count(0.1, Outcome::Success);
         assert!((60..140).contains(&tenth), "{tenth}");
+    }
+
+    #[test]
+    fn a_refusal_after_the_handshake_always_gets_a_trace() {
+        let mut event = handshake();
+        assert_eq!(sampler(0.0).trace_of(&event), None);
+        event.rejected_after = Some(rejected_after());
+        assert!(sampler(0.0).trace_of(&event).is_some());
     }
 }

@@ -12,7 +12,9 @@ use tlscope::telemetry::{LiveMetricsConfig, Opened};
 
 use super::host::{Account, DNS, Sandbox};
 use super::key_logs::KeyLogs;
-use crate::cli::config::args::{At, FileArgs, FlagSource, LiveArgs, LiveMetricsArgs};
+use crate::cli::config::args::{
+    At, FileArgs, FlagSource, JudgementArgs, LiveArgs, LiveMetricsArgs,
+};
 use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig, memory};
 use crate::cli::error::CliError;
 use crate::cli::output::rotate::Rotation;
@@ -108,8 +110,12 @@ impl LiveConfig {
             drains_buffer: false,
         };
         let threads = args.common.input.threads.for_live();
+        let show_options = trust_options(&args.judgement);
         let mut output = OutputConfig::resolve(args.common, args.metrics);
-        output.metrics.live = Some(args.live_metrics.into());
+        output.metrics.live = Some(LiveMetricsConfig {
+            show_options,
+            ..args.live_metrics.into()
+        });
         output.metrics.memory = Some(analysis.memory_limit.of_metrics());
         output.room_for_texts = Some(analysis.memory_limit.of_texts());
         output.shows_processes = args.attribute_processes;
@@ -281,6 +287,25 @@ fn format_of(path: &Path) -> Option<OutputFormat> {
     }
 }
 
+/// The options under which `tlscope show` trusts what this run trusts, from any directory.
+fn trust_options(args: &JudgementArgs) -> Vec<String> {
+    if args.no_verify {
+        return vec!["--no-verify".to_owned()];
+    }
+    let mut options = Vec::new();
+    for (option, paths) in [("--ca-file", &args.ca_file), ("--ca-dir", &args.ca_dir)] {
+        for path in paths {
+            let absolute = std::path::absolute(path);
+            let path = absolute.as_deref().unwrap_or(path);
+            options.extend([option.to_owned(), path.display().to_string()]);
+        }
+    }
+    if args.system_roots && !options.is_empty() {
+        options.push("--system-roots".to_owned());
+    }
+    options
+}
+
 fn environment(name: &str) -> Option<String> {
     env::var(name).ok()
 }
@@ -293,6 +318,7 @@ impl From<LiveMetricsArgs> for LiveMetricsConfig {
             interval: args.metrics_interval,
             certificate_memory: Some(args.certificate_memory),
             watched_certificates: args.watch_cert,
+            show_options: Vec::new(),
         }
     }
 }
@@ -317,6 +343,28 @@ mod tests {
         let config = resolve(&["-i", "eth0,lo", "-i", "eth0,"]).unwrap();
         assert_eq!(config.interfaces, ["eth0", "lo"]);
         assert!(resolve(&["-i", ""]).is_err());
+    }
+
+    #[test]
+    fn a_saved_capture_is_shown_with_the_roots_that_the_run_trusts() {
+        let options = |flags: &[&str]| {
+            let arguments = ["tlscope", "live", "-i", "lo"].iter().chain(flags);
+            match Args::parse_from(arguments).command {
+                Command::Interface(InterfaceCommand::Live(live)) => trust_options(&live.judgement),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(options(&[]), [""; 0]);
+        assert_eq!(options(&["--no-verify"]), ["--no-verify"]);
+        assert_eq!(
+            options(&["--ca-file", "/a b.pem", "--ca-dir", "/c", "--system-roots"]),
+            ["--ca-file", "/a b.pem", "--ca-dir", "/c", "--system-roots"]
+        );
+        let relative = options(&["--ca-file", "ca.pem"]);
+        assert!(Path::new(&relative[1]).is_absolute(), "{relative:?}");
+        let config = resolve(&["-i", "lo", "--prometheus", "127.0.0.1:0"]).unwrap();
+        let live = config.output.metrics.live.unwrap();
+        assert_eq!(live.show_options, ["--no-verify"]);
     }
 
     #[test]

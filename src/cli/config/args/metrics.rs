@@ -97,8 +97,9 @@ pub(crate) struct MetricsArgs {
 
     /// Signals to export, comma-separated [default: metrics]
     ///
-    /// Logs have one record per failed handshake, or per handshake (`--otlp-logs`). Traces
-    /// have one span per handshake, with a child span per phase. Both use packet time.
+    /// Logs have one record per handshake that failed or was refused afterwards, or per
+    /// handshake (`--otlp-logs`). Traces have one span per handshake, with a child span per
+    /// phase. Both use packet time.
     #[arg(
         long,
         value_name = "SIGNALS",
@@ -110,13 +111,18 @@ pub(crate) struct MetricsArgs {
     pub(crate) otlp_signals: Vec<Signal>,
 
     /// Which handshakes get a log record
+    ///
+    /// `failures` are those that --failures-only selects: also those that completed and were
+    /// refused afterwards.
     #[arg(
         long, value_enum, value_name = "WHICH", default_value_t = OtlpLogs::Failures,
         help_heading = "Collector", env = "TLSCOPE_OTLP_LOGS"
     )]
     pub(crate) otlp_logs: OtlpLogs,
 
-    /// Share of successful handshakes that get a span, from 0 to 1; failures always get one
+    /// Share of successful handshakes that get a span, from 0 to 1
+    ///
+    /// Handshakes that failed or were refused afterwards always get one.
     #[arg(
         long, value_name = "RATIO", default_value = "1", value_parser = ratio,
         help_heading = "Collector", env = "TLSCOPE_OTLP_TRACE_RATIO"

@@ -512,6 +512,9 @@ struct RejectedAfterLine<'a> {
     confidence: f64,
     /// What was seen, in the order in which it counts.
     observations: &'a [&'static str],
+    /// What to try next, in one sentence; absent unless the evidence supports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 impl<'a> From<&'a RejectedAfter> for RejectedAfterLine<'a> {
@@ -522,6 +525,7 @@ impl<'a> From<&'a RejectedAfter> for RejectedAfterLine<'a> {
             evidence: OneOf(rejected.evidence),
             confidence: rejected.confidence,
             observations: &rejected.observations,
+            hint: rejected.hint.as_deref(),
         }
     }
 }

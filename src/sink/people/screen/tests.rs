@@ -273,6 +273,41 @@ fn the_details_of_a_failure_are_those_of_show() {
 }
 
 #[test]
+fn the_details_name_the_saved_capture_and_no_packets_of_an_interface() {
+    let mut run = Run::new(100, 60);
+    let mut event = failure(ErrorType::UnknownCa, "saved.example", run.seconds);
+    event.source = "lo".into();
+    event.capture.first_packet = 103_103;
+    event.saved_to = Some("/var/a b.pcapng".into());
+    let ladder = Ladder {
+        steps: vec![crate::event::LadderStep {
+            time: event.time,
+            source: "lo".into(),
+            packet: 103_103,
+            sender: Side::Client,
+            kind: crate::event::StepKind::Rst,
+            bytes: None,
+            encrypted: false,
+        }],
+        omitted: 0,
+    };
+    run.sink.add(&event, Some(&ladder)).unwrap();
+    run.tick();
+    run.press(KeyCode::Char('2'));
+    run.frame();
+    run.press(KeyCode::Enter);
+    let top = run.frame();
+    run.press(KeyCode::End);
+    let all = top + &run.frame();
+    assert!(all.contains("wireshark -r '/var/a b.pcapng'"), "{all}");
+    assert!(all.contains("tcp.port == 443"), "{all}");
+    assert!(all.contains("TCP RST"), "{all}");
+    for useless in ["103103", "of lo", "-r lo", "frame.number", "packet "] {
+        assert!(!all.contains(useless), "{useless}: {all}");
+    }
+}
+
+#[test]
 fn a_pause_holds_the_frame_and_the_run_goes_on() {
     let mut run = Run::new(80, 24);
     run.tick();

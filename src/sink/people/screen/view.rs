@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use ratatui::widgets::TableState;
 
-use super::super::show::write_handshake;
+use super::super::show::write_live_handshake;
 use super::super::text::TextStyle;
 use super::snapshot::{CertificateRow, FailureRow, MutualRow, PeerRow, Snapshot, Sort};
 use crate::event::HandshakeReport;
@@ -107,7 +107,7 @@ impl Details {
         };
         let mut text = Vec::new();
         // Memory takes everything.
-        let _ = write_handshake(&mut text, style, &self.report, 1, 1, true);
+        let _ = write_live_handshake(&mut text, style, &self.report);
         let text = String::from_utf8_lossy(&text).into_owned();
         // The first line numbers the handshake among those of a capture: here it is the only one.
         let lines = text.lines().map(str::to_owned);

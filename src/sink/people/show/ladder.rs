@@ -6,6 +6,7 @@ use std::sync::Arc;
 use owo_colors::Style;
 use unicode_width::UnicodeWidthStr;
 
+use super::Source;
 use super::page::Page;
 use crate::event::{Handshake, Ladder, LadderStep, Side, StepKind};
 use crate::sink::people::text::{Cut, fit, push_left, push_right};
@@ -21,7 +22,8 @@ const MAX_LANE: usize = 60;
 /// Widths of the columns next to the arrows.
 struct Columns {
     time: usize,
-    packet: usize,
+    /// `None` if packets have no numbers that a reader could use.
+    packet: Option<usize>,
     /// Columns of the arrows; `None` if there is no room for them.
     lane: Option<usize>,
     bytes: usize,
@@ -42,9 +44,11 @@ pub(super) fn write<W: Write>(
     page: &mut Page<'_, W>,
     event: &Handshake,
     ladder: &Ladder,
+    source: Source,
 ) -> io::Result<()> {
     page.heading("Messages")?;
     let sources = sources(event, ladder);
+    let has_packets = source == Source::File;
     let rungs = rungs(&ladder.steps);
     let cells: Vec<_> = rungs
         .iter()
@@ -55,17 +59,18 @@ pub(super) fn write<W: Write>(
             },
             packet: match rung.step.kind {
                 StepKind::Gap => String::new(),
+                _ if !has_packets => String::new(),
                 _ => packet(rung.step, &sources),
             },
             bytes: rung.bytes.map_or(String::new(), |bytes| bytes.to_string()),
         })
         .collect();
-    let columns = Columns::new(&cells, page.width);
+    let columns = Columns::new(&cells, has_packets, page.width);
     write_header(page, &columns)?;
     for (rung, cells) in rungs.iter().zip(&cells) {
         let (mut line, mut bytes) = (String::new(), String::new());
         push_right(&mut line, &cells.time, columns.time);
-        push_right(&mut line, &cells.packet, columns.packet + GAP);
+        columns.push_packet(&mut line, &cells.packet);
         push_right(&mut bytes, &cells.bytes, columns.bytes + GAP);
         let style = style(page, rung.step.kind);
         let text = match columns.lane {
@@ -97,14 +102,14 @@ struct Cells {
 }
 
 impl Columns {
-    fn new(cells: &[Cells], width: usize) -> Self {
+    fn new(cells: &[Cells], has_packets: bool, width: usize) -> Self {
         let widest = |cell: fn(&Cells) -> &String, header: &str| {
             let widths = cells.iter().map(|cells| cell(cells).len());
             widths.chain([header.len()]).max().unwrap_or_default()
         };
         let mut columns = Self {
             time: widest(|cells| &cells.time, "ms") + GAP,
-            packet: widest(|cells| &cells.packet, "packet"),
+            packet: has_packets.then(|| widest(|cells| &cells.packet, "packet")),
             lane: None,
             bytes: widest(|cells| &cells.bytes, "bytes"),
         };
@@ -115,7 +120,14 @@ impl Columns {
 
     /// Columns that are left for arrows.
     fn rest(&self, width: usize) -> usize {
-        width.saturating_sub(self.time + self.packet + self.bytes + 3 * GAP)
+        let packet = self.packet.map_or(0, |columns| columns + GAP);
+        width.saturating_sub(self.time + packet + self.bytes + 2 * GAP)
+    }
+
+    fn push_packet(&self, line: &mut String, text: &str) {
+        if let Some(columns) = self.packet {
+            push_right(line, text, columns + GAP);
+        }
     }
 }
 
@@ -138,7 +150,7 @@ pub(super) fn letter(index: usize) -> char {
 fn write_header<W: Write>(page: &mut Page<'_, W>, columns: &Columns) -> io::Result<()> {
     let mut line = String::new();
     push_right(&mut line, "ms", columns.time);
-    push_right(&mut line, "packet", columns.packet + GAP);
+    columns.push_packet(&mut line, "packet");
     line.push_str("  ");
     match columns.lane {
         Some(lane) => {

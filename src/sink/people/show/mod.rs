@@ -43,14 +43,43 @@ pub fn write_handshake<W: Write>(
     count: usize,
     wraps: bool,
 ) -> io::Result<()> {
+    let page = &mut Page::new(output, style, wraps);
+    write_headline(page, &report.event, number, count)?;
+    write_body(page, report, Source::File)
+}
+
+/// Writes one handshake of a live run in full.
+#[cfg(live_capture)]
+pub(in crate::sink) fn write_live_handshake<W: Write>(
+    output: &mut W,
+    style: TextStyle,
+    report: &HandshakeReport,
+) -> io::Result<()> {
+    let page = &mut Page::new(output, style, true);
+    write_headline(page, &report.event, 1, 1)?;
+    write_body(page, report, Source::Interface)
+}
+
+/// Where packets came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// A capture file: packets have numbers by which they can be found.
+    File,
+    /// An interface: nobody can look up a packet by its number.
+    Interface,
+}
+
+fn write_body<W: Write>(
+    page: &mut Page<'_, W>,
+    report: &HandshakeReport,
+    source: Source,
+) -> io::Result<()> {
     let event = &report.event;
     let empty = Ladder::default();
     let ladder = report.ladder.as_deref().unwrap_or(&empty);
-    let page = &mut Page::new(output, style, wraps);
-    write_headline(page, event, number, count)?;
     write_connection(page, event)?;
     write_verdict(page, event)?;
-    ladder::write(page, event, ladder)?;
+    ladder::write(page, event, ladder, source)?;
     write_times(page, event)?;
     write_negotiated(page, event)?;
     write_offer(page, event)?;
@@ -61,7 +90,10 @@ pub fn write_handshake<W: Write>(
         certificates::write(page, event, side, chain.as_ref())?;
     }
     write_not_seen(page, event)?;
-    wireshark::write(page, event, ladder)
+    match source {
+        Source::File => wireshark::write(page, event, ladder),
+        Source::Interface => wireshark::write_saved(page, event),
+    }
 }
 
 fn write_headline<W: Write>(
@@ -218,6 +250,7 @@ fn write_rejection<W: Write>(page: &mut Page<'_, W>, rejected: &RejectedAfter) -
         evidence,
         confidence,
         observations,
+        hint,
     } = rejected;
     let text = format!(
         "the {side} refused its peer after the handshake: {error_type} ({evidence}, confidence {confidence:.2})"
@@ -225,7 +258,8 @@ fn write_rejection<W: Write>(page: &mut Page<'_, W>, rejected: &RejectedAfter) -
     page.styled_fact("afterwards", &text, page.style.bad())?;
     observations
         .iter()
-        .try_for_each(|observation| page.fact("", observation))
+        .try_for_each(|observation| page.fact("", observation))?;
+    page.maybe("try", hint.as_deref())
 }
 
 pub(in crate::sink) fn alert_text(alert: &Alert) -> String {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::ladder::{letter, sources};
 use super::page::Page;
 use crate::event::{Handshake, Ladder, Transport};
+use crate::sink::people::text::shell_word;
 
 /// The packets of a handshake in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +40,24 @@ pub(super) fn write<W: Write>(
         let parts = frames.iter().chain(&conversation);
         page.filter(&parts.map(String::as_str).collect::<Vec<_>>())?;
         if is_file(source) {
-            let (path, place) = (quoted(source), format!("-g {first}"));
+            let (path, place) = (shell_word(source), format!("-g {first}"));
             page.command(&["wireshark -r", &path, &place])?;
         }
     }
     page.item("the whole connection")?;
+    page.filter(&conversation.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Writes the filter, and the command that opens the saved capture: an interface is no file, and a saved capture numbers its
+/// packets from 1.
+pub(super) fn write_saved<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Result<()> {
+    page.heading("In Wireshark")?;
+    if let Some(saved_to) = &event.saved_to {
+        page.item("the saved capture")?;
+        page.command(&["wireshark -r", &shell_word(saved_to)])?;
+    }
+    page.item("the whole connection")?;
+    let conversation = conversation(event);
     page.filter(&conversation.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -112,31 +126,4 @@ fn on_link(event: &Handshake) -> Vec<String> {
 /// Whether a source names a file that another program can open, not standard input.
 fn is_file(source: &str) -> bool {
     !source.is_empty() && source != "-"
-}
-
-/// A path as a word of a shell.
-fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
-    if path.chars().all(is_plain) && !path.starts_with('-') {
-        return path.to_owned();
-    }
-    let path = if path.starts_with('-') {
-        format!("./{path}")
-    } else {
-        path.to_owned()
-    };
-    format!("'{}'", path.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_one_word_for_a_shell() {
-        assert_eq!(quoted("captures/a-1.pcap"), "captures/a-1.pcap");
-        assert_eq!(quoted("a b$(x).pcap"), "'a b$(x).pcap'");
-        assert_eq!(quoted("it's.pcap"), r"'it'\''s.pcap'");
-        assert_eq!(quoted("-r.pcap"), "'./-r.pcap'");
-    }
 }

@@ -40,9 +40,10 @@ pub(super) fn page(listed: &Listed, query: &Query) -> String {
             body {
                 h1 { (title(query)) }
                 p {
-                    (count) " listed of " (listed.seen) (kinds(query)) " since the start, the newest first. "
+                    (count) " listed, the newest first" (parts(&listed.failures)) ". They are what this selection leaves of "
+                    (listed.kept()) " that tlscope keeps; since the start, it saw " (listed.seen) (kinds(query)) ". "
                     @if listed.dropped > 0 {
-                        (listed.dropped) " older ones were dropped, those of the most frequent server and cause first. "
+                        "The other " (listed.dropped) " made room for newer ones, those of the most frequent server and cause first. "
                     }
                     "For programs: " a href=(json(query)) { "JSON" } "."
                 }
@@ -60,18 +61,47 @@ pub(super) fn page(listed: &Listed, query: &Query) -> String {
 }
 
 fn title(query: &Query) -> &'static str {
-    match (query.is_client_certificate_absent, &query.client_finding) {
-        (true, _) => "TLS handshakes without the client certificate that the server asked for",
-        (false, Some(_)) => "TLS handshakes with a client certificate that has a finding",
-        (false, None) => "Failed TLS handshakes",
+    match (
+        query.is_rejected_after,
+        query.is_client_certificate_absent,
+        &query.client_finding,
+    ) {
+        (true, _, _) => "TLS handshakes that completed and were refused afterwards",
+        (_, true, _) => "TLS handshakes without the client certificate that the server asked for",
+        (_, false, Some(_)) => "TLS handshakes with a client certificate that has a finding",
+        (_, false, None) => "TLS handshakes that failed, or were refused afterwards",
+    }
+}
+
+/// How many of the handshakes listed ended how, as in `: 18 failed, 204 completed and were refused afterwards`.
+fn parts(listed: &[Entry]) -> String {
+    let count = |is: fn(&Entry) -> bool| listed.iter().filter(|entry| is(entry)).count();
+    let parts = [
+        (count(|entry| !entry.is_completed()), "failed"),
+        (
+            count(Entry::is_rejected_after),
+            "completed and were refused afterwards",
+        ),
+        (
+            count(|entry| entry.is_completed() && entry.error.is_none()),
+            "completed, and no refusal was seen",
+        ),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, how)| format!("{count} {how}")).collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(": {}", parts.join("; ")),
     }
 }
 
 /// What the list is a selection of.
 const fn kinds(query: &Query) -> &'static str {
     match query.includes_completed() {
-        true => " handshakes that failed, or completed without a trusted client certificate,",
-        false => "",
+        true => {
+            " that failed, were refused afterwards, or completed without a trusted client certificate"
+        }
+        false => " that failed or were refused afterwards",
     }
 }
 
@@ -79,7 +109,7 @@ const fn kinds(query: &Query) -> &'static str {
 fn json(query: &Query) -> String {
     let fields = fields(query).into_iter();
     let fields = fields.filter(|(_, value)| !value.is_empty());
-    let fields = fields.map(|(name, value)| format!("&{name}={}", encoded(value)));
+    let fields = fields.map(|(name, value)| format!("&{name}={}", encoded(&value)));
     format!("?format=json{}", fields.collect::<String>())
 }
 
@@ -94,26 +124,22 @@ fn encoded(value: &str) -> String {
 }
 
 /// The parameters of a query and their values, empty where there is none.
-fn fields(query: &Query) -> [(&'static str, &str); 5] {
-    let [error, server, client, client_finding] = [
-        &query.error,
-        &query.server,
-        &query.client,
-        &query.client_finding,
-    ]
-    .map(|value| value.as_deref().unwrap_or_default());
+fn fields(query: &Query) -> [(&'static str, String); 7] {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let flag = |is_set: bool, value: &str| match is_set {
+        true => value.to_owned(),
+        false => String::new(),
+    };
+    let port = query.port.map(|port| port.to_string());
+    let is_absent = query.is_client_certificate_absent;
     [
-        ("error", error),
-        ("server", server),
-        ("client", client),
-        (
-            "client_certificate",
-            match query.is_client_certificate_absent {
-                true => "absent",
-                false => "",
-            },
-        ),
-        ("client_finding", client_finding),
+        ("error", text(&query.error)),
+        ("server", text(&query.server)),
+        ("port", text(&port)),
+        ("client", text(&query.client)),
+        ("client_certificate", flag(is_absent, "absent")),
+        ("client_finding", text(&query.client_finding)),
+        ("rejected_after", flag(query.is_rejected_after, "true")),
     ]
 }
 
@@ -126,6 +152,7 @@ fn filter(query: &Query) -> Markup {
             }
             button { "Filter" } " " a href="?format=html" { "all failures" }
             " " a href="?format=html&client_certificate=absent" { "clients without a certificate" }
+            " " a href="?format=html&rejected_after=true" { "refused after the handshake" }
         }
     }
 }
@@ -155,12 +182,12 @@ fn table(listed: &Listed) -> Markup {
     html! {
         table {
             thead { tr { th { "Time (UTC)" } th { "Client" } th { "Server" } th { "What happened" } th { "Evidence" } } }
-            tbody { @for entry in &listed.failures { (row(entry)) } }
+            tbody { @for entry in &listed.failures { (row(entry, listed)) } }
         }
     }
 }
 
-fn row(entry: &Entry) -> Markup {
+fn row(entry: &Entry, listed: &Listed) -> Markup {
     let time = entry.time.get(..23).unwrap_or(&entry.time); // to the millisecond
     let (date, clock) = time.split_once('T').unwrap_or((time, ""));
     html! {
@@ -190,7 +217,7 @@ fn row(entry: &Entry) -> Markup {
             }
             td {
                 @match &entry.saved_to {
-                    Some(path) => { code { "tlscope show " (path) } br; }
+                    Some(path) => { code { (listed.show_command(path)) } br; }
                     None => {}
                 }
                 span.minor { "community id " } code { (entry.community_id) } br;
@@ -206,7 +233,7 @@ mod tests {
     use super::*;
     use crate::event::{ClientCertificate, ErrorType, HandshakeError, Outcome, Side};
     use crate::telemetry::failures::Failures;
-    use crate::telemetry::testing::handshake;
+    use crate::telemetry::testing::{handshake, rejected_after};
 
     #[test]
     fn text_from_the_traffic_is_escaped() {
@@ -224,16 +251,67 @@ mod tests {
         let query = Query::parse("error=unknown_ca").unwrap();
         let page = page(&failures.list(&query), &query);
         assert!(!page.contains("<script>"), "{page}");
-        assert!(page.contains("<h1>Failed TLS handshakes</h1>"), "{page}");
+        assert!(
+            page.contains("<h1>TLS handshakes that failed, or were refused afterwards</h1>"),
+            "{page}"
+        );
         for expected in [
             "&lt;script&gt;alert(1)&lt;/script&gt;",
             "refused &quot;&lt;b&gt;&quot;",
             "Try: a &amp; b",
-            "1 listed of 1 since the start",
+            "1 listed, the newest first: 1 failed. They are what this selection leaves of 1 that tlscope keeps; \
+             since the start, it saw 1 that failed or were refused afterwards.",
+            "name=\"port\" value=\"\"",
             "name=\"error\" value=\"unknown_ca\"",
         ] {
             assert!(page.contains(expected), "no {expected} in {page}");
         }
+    }
+
+    #[test]
+    fn the_page_says_how_many_failed_how_many_were_refused_and_what_it_does_not_list() {
+        let failures = Failures::default();
+        let mut failed = handshake();
+        failed.outcome = Outcome::Failure;
+        failed.error = Some(HandshakeError::new(
+            ErrorType::UnknownCa,
+            Some(Side::Client),
+            String::new(),
+        ));
+        failures.record(&failed, None);
+        let mut refused = handshake();
+        refused.tls.client_certificate = ClientCertificate::Absent;
+        refused.rejected_after = Some(rejected_after());
+        for _ in 0..300 {
+            failures.record(&refused, None);
+        }
+        let page = |text: &str| {
+            let query = Query::parse(text).unwrap();
+            page(&failures.list(&query), &query)
+        };
+        let all = page("");
+        assert!(
+            all.contains(": 1 failed; 255 completed and were refused afterwards."),
+            "{all}"
+        );
+        assert!(all.contains("The other 45 made room"), "{all}");
+        let absent = page("client_certificate=absent");
+        assert!(
+            absent.contains(
+                "255 listed, the newest first: 255 completed and were refused afterwards. They are what this selection \
+                 leaves of 256 that tlscope keeps; since the start, it saw 301 that"
+            ),
+            "{absent}"
+        );
+        let refused = page("rejected_after=true&port=443");
+        assert!(
+            refused.contains("<h1>TLS handshakes that completed and were refused afterwards</h1>"),
+            "{refused}"
+        );
+        assert!(
+            refused.contains("?format=json&amp;port=443&amp;rejected_after=true"),
+            "{refused}"
+        );
     }
 
     #[test]
