@@ -478,3 +478,107 @@ fn authenticators_that_ask_the_group_with_the_same_identifiers_are_not_mixed_up(
     }
     assert!(decided > 0);
 }
+
+/// The frames of each login with RADIUS in one piece, by the number of its device.
+fn logins(frames: &[Frame]) -> Vec<Vec<Frame>> {
+    let mut stations = BTreeMap::new();
+    let mut logins = BTreeMap::<u8, Vec<Frame>>::new();
+    for frame in frames {
+        if let Some((_, _, station)) = eap_in(&frame.1, &mut stations) {
+            logins.entry(station).or_default().push(frame.clone());
+        }
+    }
+    logins.into_values().collect()
+}
+
+/// The rounds of a login, each a request and its answer, as on a hop between two proxies: all logins come from the same port, and the
+/// proxy gives the same identifiers again and again.
+fn on_hop_of_proxies(login: &[Frame]) -> Vec<[Vec<u8>; 2]> {
+    const UDP: usize = 14 + 20;
+    const RADIUS: usize = UDP + 8;
+    let mut rounds = Vec::new();
+    let mut request = None;
+    for (_, bytes) in login {
+        let mut bytes = bytes.clone();
+        let is_request = bytes[RADIUS] == 1;
+        let port = if is_request { UDP } else { UDP + 2 };
+        bytes[port..port + 2].copy_from_slice(&50_000_u16.to_be_bytes());
+        bytes[RADIUS + 1] = rounds.len() as u8;
+        match (is_request, request.take()) {
+            (true, _) => request = Some(bytes),
+            (false, Some(request)) => rounds.push([request, bytes]),
+            (false, None) => {}
+        }
+    }
+    rounds
+}
+
+#[test]
+fn logins_that_share_identifiers_of_radius_are_not_mixed_up_where_packets_are_missing() {
+    let frames = frames();
+    let labels = labels();
+    let alone = events(&frames);
+    let certificates = |event: &Handshake| {
+        let chains = [&event.server_certificates, &event.client_certificates];
+        chains.map(|chain| {
+            let chain = chain.iter().flat_map(|chain| chain.iter());
+            chain.map(|one| one.sha256).collect::<Vec<_>>()
+        })
+    };
+    let logins: Vec<_> = logins(&frames)
+        .iter()
+        .map(|login| on_hop_of_proxies(login))
+        .collect();
+    let mut outcomes = BTreeMap::<String, u32>::new();
+    for pair in logins.windows(2).step_by(5) {
+        let rounds = pair[0].len().max(pair[1].len());
+        for lost in 0..rounds {
+            // The answer to the first and the request of the second; the latter alone; and all of the first from there on.
+            for how in 0..3 {
+                let is_lost = |round: usize, login: usize, part: usize| match (login, part) {
+                    (1, 0) => round == lost,
+                    (0, 1) if how == 0 => round == lost,
+                    (0, 1) if how == 2 => round >= lost,
+                    (0, 0) if how == 2 => round > lost,
+                    _ => false,
+                };
+                let mut mixed = Vec::new();
+                for round in 0..rounds {
+                    for (login, rounds) in pair.iter().enumerate() {
+                        for (part, bytes) in rounds.get(round).into_iter().flatten().enumerate() {
+                            let time = Timestamp::from_nanoseconds(mixed.len() as i64 * 1_000_000);
+                            if !is_lost(round, login, part) {
+                                mixed.push((time, bytes.clone()));
+                            }
+                        }
+                    }
+                }
+                for (station, seen) in events(&mixed) {
+                    let [event] = &seen[..] else {
+                        panic!("{station}: {} events", seen.len());
+                    };
+                    let [whole] = &alone[&station][..] else {
+                        panic!("{station}");
+                    };
+                    let verdict = Verdict::of(event);
+                    assert!(
+                        verdict.is_less_than(&labels[&station]),
+                        "{station}, {lost}, {how}: {verdict:?} instead of {:?}: {event:?}",
+                        labels[&station]
+                    );
+                    for (found, own) in certificates(event).iter().zip(certificates(whole)) {
+                        assert!(
+                            found.is_empty() || *found == own,
+                            "{station}, {lost}, {how}: {event:?}"
+                        );
+                    }
+                    *outcomes.entry(verdict.outcome).or_default() += 1;
+                }
+            }
+        }
+    }
+    assert!(
+        outcomes["unknown"] > 100 && outcomes["success"] > 100,
+        "{outcomes:?}"
+    );
+}
