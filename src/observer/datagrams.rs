@@ -621,6 +621,8 @@ const DONE_TIMEOUT: Duration = Duration::from_secs(120);
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Unfinished for DatagramTable {
+    type Place = FlowIndex;
+
     fn allocated(&self) -> usize {
         self.flows.allocated()
             + self.allocated
@@ -628,17 +630,33 @@ impl Unfinished for DatagramTable {
             + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
     }
 
-    fn finish_one(
+    fn next(&mut self) -> Option<FlowIndex> {
+        self.flows.any()
+    }
+
+    fn remove(
         &mut self,
+        index: FlowIndex,
+        end: End,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let index = self.flows.any();
-        if let Some(index) = index {
-            self.remove(index, End::CaptureEnd, now, conclusion, output);
+    ) {
+        while self
+            .flows
+            .get(index)
+            .is_some_and(|flow| flow.open.is_some())
+        {
+            self.conclude(index, end, now, conclusion, output);
         }
-        index.is_some()
+        if let Some(flow) = self.flows.remove(index)
+            && let Some(shared) = flow.shared
+        {
+            self.allocated -= shared.counted;
+            if let Some(moved_to) = shared.moved_to {
+                self.moved.remove(&moved_to);
+            }
+        }
     }
 }
 
@@ -1192,31 +1210,6 @@ impl DatagramTable {
         while let Some(index) = self.flows.quiet_for(pause, now) {
             conclusion.stats.connections_timed_out += 1;
             self.remove(index, End::CaptureEnd, until, conclusion, output);
-        }
-    }
-
-    fn remove(
-        &mut self,
-        index: FlowIndex,
-        end: End,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        while self
-            .flows
-            .get(index)
-            .is_some_and(|flow| flow.open.is_some())
-        {
-            self.conclude(index, end, now, conclusion, output);
-        }
-        if let Some(flow) = self.flows.remove(index)
-            && let Some(shared) = flow.shared
-        {
-            self.allocated -= shared.counted;
-            if let Some(moved_to) = shared.moved_to {
-                self.moved.remove(&moved_to);
-            }
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) struct EapolPacket<'p> {
 
 /// By what a login is found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum LanKey {
+pub(super) enum LanKey {
     /// The device that logs in.
     Station(HardwareAddress),
     /// What it logs in at, where that speaks to a group.
@@ -110,21 +110,31 @@ impl LanLogin {
 }
 
 impl Unfinished for LanLogins {
+    type Place = LanKey;
+
     fn allocated(&self) -> usize {
         self.held + self.seen.allocated() + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
     }
 
-    fn finish_one(
+    fn next(&mut self) -> Option<LanKey> {
+        self.oldest()
+    }
+
+    fn remove(
         &mut self,
+        key: LanKey,
+        end: End,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let oldest = self.oldest();
-        if let Some(key) = oldest {
-            self.remove(key, End::CaptureEnd, now, conclusion, output);
+    ) {
+        let known = self.logins.get_mut(&key);
+        if let Some(open) = known.and_then(|known| known.login.take_handshake()) {
+            self.conclude(key, open, end, now, conclusion, output);
         }
-        oldest.is_some()
+        if let Some(known) = self.logins.remove(&key) {
+            self.held -= known.login.allocated();
+        }
     }
 }
 
@@ -282,18 +292,14 @@ impl LanLogins {
             destination,
             ..
         } = packet.frame;
-        let keys = match eap.code {
-            EapCode::Response => [LanKey::Station(source), LanKey::Authenticator(destination)],
-            _ => [LanKey::Station(destination), LanKey::Authenticator(source)],
-        };
+        let keys = keys(&packet.frame, eap);
         let of_ends = keys.iter().filter_map(|key| self.logins.get(key));
         // A login to a group has the key of its authenticator, which a response to the group does not name.
         let is_to_group = is_known && eap.code == EapCode::Response && is_group(destination);
         let of_station = self
             .logins
             .values()
-            .filter(|known| known.station == Some(source));
-        let of_station = of_station.take(if is_to_group { usize::MAX } else { 0 });
+            .filter(|known| is_to_group && known.station == Some(source));
         of_ends.chain(of_station).any(|known| {
             let was_seen = is_known || known.recent.iter().any(|(before, _)| *before == digest);
             // With its identity, a device logs in again.
@@ -320,8 +326,9 @@ impl LanLogins {
             ..
         } = packet.frame;
         let now = packet.record.timestamp;
+        let [station, authenticator] = keys(&packet.frame, eap);
         if eap.code == EapCode::Response {
-            let key = LanKey::Station(source);
+            let key = station;
             if is_group(destination)
                 && let Some(asked) = self.answered(source, eap.identifier)
             {
@@ -343,8 +350,8 @@ impl LanLogins {
             };
         }
         let key = match is_group(destination) {
-            true => LanKey::Authenticator(source),
-            false => LanKey::Station(destination),
+            true => authenticator,
+            false => station,
         };
         let known = self.logins.get(&key);
         // A device that is asked for its identity in a method, or after one, logs in again.
@@ -531,23 +538,6 @@ impl LanLogins {
         }
     }
 
-    fn remove(
-        &mut self,
-        key: LanKey,
-        end: End,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        let known = self.logins.get_mut(&key);
-        if let Some(open) = known.and_then(|known| known.login.take_handshake()) {
-            self.conclude(key, open, end, now, conclusion, output);
-        }
-        if let Some(known) = self.logins.remove(&key) {
-            self.held -= known.login.allocated();
-        }
-    }
-
     /// Makes the report of a handshake that was taken out of its login.
     fn conclude(
         &mut self,
@@ -566,6 +556,18 @@ impl LanLogins {
         self.held -= known.login.retained_bytes();
         known.login.report(&mut open, end, now, conclusion, output);
     }
+}
+
+/// By what the login of a packet may be found: the device that sends or receives it, and its authenticator.
+const fn keys(frame: &EapolFrame<'_>, eap: &EapPacket<'_>) -> [LanKey; 2] {
+    let [station, authenticator] = match eap.code {
+        EapCode::Response => [frame.source, frame.destination],
+        EapCode::Request | EapCode::Success | EapCode::Failure => [frame.destination, frame.source],
+    };
+    [
+        LanKey::Station(station),
+        LanKey::Authenticator(authenticator),
+    ]
 }
 
 /// How far the identifier of a result may be ahead of that of the last request in view: frames may be missing, and authenticators count

@@ -173,21 +173,33 @@ struct Repeated {
 }
 
 impl Unfinished for Logins {
+    type Place = usize;
+
     fn allocated(&self) -> usize {
         self.held + self.radius.allocated()
     }
 
-    fn finish_one(
+    fn next(&mut self) -> Option<usize> {
+        self.radius.oldest()
+    }
+
+    fn remove(
         &mut self,
+        place: usize,
+        end: End,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let oldest = self.radius.oldest();
-        if let Some(place) = oldest {
-            self.remove(place, End::CaptureEnd, now, conclusion, output);
+    ) {
+        self.settle_held(place, now, conclusion, output);
+        if let Some(login) = self.radius.get_mut(place)
+            && let Some(handshake) = login.handshake.take()
+        {
+            self.conclude(place, handshake, end, now, conclusion, output);
         }
-        oldest.is_some()
+        if let Some(login) = self.radius.remove(place) {
+            self.held -= login.allocated();
+        }
     }
 }
 
@@ -539,25 +551,6 @@ impl Logins {
         if let Some(oldest) = self.radius.oldest() {
             conclusion.stats.logins_evicted += 1;
             self.remove(oldest, End::Evicted, now, conclusion, output);
-        }
-    }
-
-    fn remove(
-        &mut self,
-        place: usize,
-        end: End,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        self.settle_held(place, now, conclusion, output);
-        if let Some(login) = self.radius.get_mut(place)
-            && let Some(handshake) = login.handshake.take()
-        {
-            self.conclude(place, handshake, end, now, conclusion, output);
-        }
-        if let Some(login) = self.radius.remove(place) {
-            self.held -= login.allocated();
         }
     }
 
