@@ -248,3 +248,29 @@ fn a_forged_encrypted_record_makes_no_verdict_wrong() {
     }
     assert!(forged > 300, "{forged}");
 }
+
+/// A traffic generator may have both directions on one pair of addresses, or on one address and port.
+#[test]
+fn messages_tell_directions_with_the_same_addresses_apart() {
+    let (mut decided, mut all) = (0, 0);
+    for (name, capture) in captures() {
+        let expected = verdicts(&capture);
+        let addresses = capture.packets[0].bytes[26..38].to_vec();
+        let source = [&addresses[..4], &addresses[8..10]];
+        let equal = [source[0], source[0], source[1], source[1]].concat();
+        for ends in [addresses, equal] {
+            let mut same = capture.clone();
+            for packet in &mut same.packets {
+                packet.bytes[26..38].copy_from_slice(&ends);
+            }
+            let found = verdicts(&same);
+            assert!(
+                is_no_other(&found, &expected),
+                "{name}: {found:?} instead of {expected:?}"
+            );
+            decided += u32::from(found == expected);
+            all += 1;
+        }
+    }
+    assert!(all >= 20 && 2 * decided > all, "{decided} of {all}");
+}

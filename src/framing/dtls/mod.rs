@@ -5,6 +5,7 @@
 //! | [`demux`] | which datagrams carry DTLS, and which begin a handshake |
 //! | [`record`] | the headers of records, and copies of them |
 //! | [`fragment`] | messages in any number of fragments, in any order |
+//! | [`origin`] | who has sent a datagram, where its addresses do not say it |
 //! | [`unsealing`] | opening alerts with the keys that the user gives |
 //!
 //! # What replaces the acknowledgments of TCP?
@@ -23,6 +24,7 @@
 
 mod demux;
 mod fragment;
+mod origin;
 mod record;
 mod unsealing;
 
@@ -911,6 +913,58 @@ mod tests {
         assert_eq!(state(sent(&[&forged]))[0], state(sent(&[]))[0]);
         let last = |peers: &Peers| peers.records.delivery(SERVER).last_data;
         assert_eq!(last(&sent(&[&forged])), last(&sent(&[])));
+    }
+
+    #[test]
+    fn messages_and_numbers_say_who_has_sent_a_datagram() {
+        let script: [(Direction, &[u8]); 12] = [
+            (
+                CLIENT,
+                &record(22, 0, 0, &[], &message(1, 0, &client_hello(&[]))),
+            ),
+            (
+                SERVER,
+                &record(22, 0, 0, &[], &message(3, 0, &[0xfe, 0xff, 1, 9])),
+            ),
+            (
+                CLIENT,
+                &record(22, 0, 1, &[], &message(1, 1, &client_hello(&[]))),
+            ),
+            (
+                SERVER,
+                &record(22, 0, 1, &[], &message(2, 1, &server_hello(&[]))),
+            ),
+            (SERVER, &record(22, 0, 2, &[], &message(11, 2, &[0, 0, 0]))),
+            (SERVER, &record(22, 0, 3, &[], &message(14, 3, &[]))),
+            (CLIENT, &record(22, 0, 2, &[], &message(11, 2, &[0, 0, 0]))),
+            (CLIENT, &record(22, 0, 3, &[], &message(16, 3, &[0]))),
+            (CLIENT, &record(20, 0, 5, &[], &[1])),
+            (CLIENT, &record(22, 1, 0, &[], &[0; 48])),
+            (SERVER, &record(20, 0, 4, &[], &[1])),
+            (SERVER, &record(22, 1, 0, &[], &[0; 48])),
+        ];
+        let sender = |peers: &Peers, datagram: &[u8]| {
+            let payload = Payload {
+                captured: datagram,
+                missing: 0,
+            };
+            peers.records.sender_of(payload, CLIENT)
+        };
+        let mut peers = Peers::default();
+        for (place, (side, datagram)) in script.iter().enumerate() {
+            let told = sender(&peers, datagram);
+            let is_skipped = place == 8; // a number that neither side has come to
+            assert_eq!(told, (!is_skipped).then_some(*side), "{place}");
+            peers = peers.send(*side, datagram);
+        }
+        // Both sides have sent as many.
+        let data = record(23, 1, 1, &[], &[0; 30]);
+        assert_eq!(sender(&peers, &data), None);
+        peers = peers.send(CLIENT, &data);
+        assert_eq!(sender(&peers, &data), Some(SERVER));
+        for other in [&[][..], &[0x2e, 1, 2, 0, 4, 0, 0, 0, 0], &[22, 0xfe]] {
+            assert_eq!(sender(&peers, other), None);
+        }
     }
 
     #[test]
