@@ -322,12 +322,21 @@ fn a_login_on_a_wire_whose_frames_are_captured_twice_is_one() {
     }
 }
 
+/// The frames of a login behind one with which its device begins it.
+fn with_start(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let is_of_device = |(_, bytes): &&Frame| bytes[18] == 2;
+    let (time, response) = frames.iter().find(is_of_device).unwrap();
+    let start = [&response[..14], &[2, 1, 0, 0]].concat();
+    frames.insert(0, (*time, start));
+    frames
+}
+
 /// A mirror may be slow by seconds. Only the latest request of an authenticator may be its own repetition.
 #[test]
 fn a_frame_of_a_login_that_is_captured_again_seconds_later_begins_no_other_one() {
     let to_group = frames_of("fixtures/captures/eap/eapol-tls12-accept/capture.pcap");
     let to_device = frames_of("fixtures/captures/eap/eap-tls12-accept/capture.pcap");
-    for frames in [to_group, on_wires(&to_device, false)] {
+    for frames in [to_group, with_start(on_wires(&to_device, false))] {
         let at = |index: usize, milliseconds: i64| {
             Timestamp::from_nanoseconds((index as i64 * 1_000 + milliseconds) * 1_000_000)
         };
@@ -346,10 +355,7 @@ fn a_frame_of_a_login_that_is_captured_again_seconds_later_begins_no_other_one()
         };
         let expected = observed(None);
         assert_eq!(expected.len(), 1);
-        // A device that begins again says so with the same bytes each time.
-        let is_start = |(_, bytes): &&Frame| bytes[15] == 1;
-        let starts = frames.iter().take_while(is_start).count();
-        for copied in starts..frames.len() {
+        for copied in 0..frames.len() {
             for after in copied + 1..frames.len() {
                 let found = observed(Some((copied, after)));
                 assert_eq!(found, expected, "frame {copied} after {after}");
@@ -581,4 +587,47 @@ fn logins_that_share_identifiers_of_radius_are_not_mixed_up_where_packets_are_mi
         outcomes["unknown"] > 100 && outcomes["success"] > 100,
         "{outcomes:?}"
     );
+}
+
+/// A device that begins again says so with the same bytes as before, and authenticators exist that begin to count again.
+#[test]
+fn a_device_that_begins_again_has_another_login() {
+    let frames = frames_of("fixtures/captures/eap/eap-tls12-accept/capture.pcap");
+    let frames = with_start(on_wires(&frames, false));
+    let hello = |bytes: &[u8]| {
+        bytes
+            .windows(6)
+            .position(|window| matches!(window, [22, 3, _, _, _, 1]))
+    };
+    let first_hello = frames
+        .iter()
+        .position(|(_, bytes)| hello(bytes).is_some())
+        .unwrap();
+    let mut decided = 0;
+    for given_up in 1..frames.len() {
+        let mut observer = Observer::new(Config::default());
+        let again = frames.iter().map(|(_, bytes)| {
+            let mut bytes = bytes.clone();
+            if let Some(at) = hello(&bytes) {
+                bytes[at + 11] ^= 0x5a; // a byte of the random
+            }
+            bytes
+        });
+        let both = frames[..given_up]
+            .iter()
+            .map(|(_, bytes)| bytes.clone())
+            .chain(again);
+        for (seconds, bytes) in both.enumerate() {
+            observer.handle_ethernet(Timestamp::from_seconds(seconds as i64), &bytes);
+        }
+        observer.finish();
+        let events: Vec<Handshake> = std::iter::from_fn(|| observer.poll_event()).collect();
+        let expected = if given_up > first_hello { 2 } else { 1 };
+        assert_eq!(events.len(), expected, "given up after {given_up} frames");
+        decided += usize::from(events.last().unwrap().outcome == Outcome::Success);
+        for event in &events {
+            assert_ne!(event.outcome, Outcome::Failure, "{given_up}: {event:?}");
+        }
+    }
+    assert!(2 * decided > frames.len(), "{decided} of {}", frames.len());
 }

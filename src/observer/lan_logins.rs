@@ -22,7 +22,7 @@ use crate::flow::{Direction, FlowKey, IpProtocol, Side};
 use crate::handshake::End;
 use crate::time::Timestamp;
 use crate::transport::SeenPackets;
-use crate::transport::eap::{EapCode, EapMethod, EapPacket};
+use crate::transport::eap::{EapCode, EapExchange, EapMethod, EapPacket};
 
 use super::conclusion::{Conclusion, Unfinished};
 use super::logins::{COPY, LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
@@ -82,6 +82,8 @@ struct LanLogin {
     response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
+    /// What has come again since the device began again, or since a copy of what it began with came late: the bytes are the same.
+    again: Option<EapExchange>,
     /// When its first packet came.
     since: Timestamp,
     /// Digests of the latest packets, and when they came.
@@ -177,22 +179,19 @@ impl LanLogins {
         }
         let eap = match kind {
             EapolKind::Eap => EapPacket::read(packet.frame.body),
-            // The device begins again, unless this is a copy of what the login began with.
             EapolKind::Start => {
                 let key = LanKey::Station(source);
-                let known = self.logins.get(&key);
-                let begun = known.and_then(|known| now.checked_since(known.since));
-                if begun.is_some_and(|begun| begun < COPY) {
-                    return;
-                }
-                return self.remove(key, End::Replaced, now, conclusion, output);
+                return self.take_start(key, seen_before.is_some(), now, conclusion, output);
             }
         };
         let Some(eap) = eap else {
             return;
         };
         let digest = self.hasher.hash_one((source, packet.frame.body));
-        if self.is_late_copy(packet, &eap, seen_before.is_some(), digest) {
+        let is_copy = self.is_late_copy(packet, &eap, seen_before.is_some(), digest);
+        let was_seen = seen_before.is_some();
+        let again = self.take_again(packet, &eap, was_seen || is_copy, conclusion, output);
+        if is_copy {
             return;
         }
         let Some(key) = self.find(packet, &eap, digest, conclusion, output) else {
@@ -201,6 +200,10 @@ impl LanLogins {
         let Some(known) = self.logins.get_mut(&key) else {
             return;
         };
+        if let Some((again, user_name)) = again {
+            known.login.resume(again);
+            known.login.facts.user_name = user_name;
+        }
         known.last = known.last.max(now);
         if known.login.is_over || known.has_seen(digest, now) {
             return;
@@ -259,6 +262,62 @@ impl LanLogins {
         if let Some(open) = ended.and_then(end) {
             self.conclude(key, open, End::Decided, now, conclusion, output);
         }
+    }
+
+    /// Takes a frame with which a device begins a login.
+    ///
+    /// It has the same bytes each time, so one that came before may be a copy, or repeat another one that was not answered (IEEE 802.1X-2004
+    /// §8.4.5.4). What follows tells: whether the login goes on, or begins again.
+    fn take_start(
+        &mut self,
+        key: LanKey,
+        was_seen: bool,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some(known) = self.logins.get_mut(&key) else {
+            return;
+        };
+        if was_seen {
+            known.again = known.is_live().then(EapExchange::default);
+            return;
+        }
+        // It may come a little behind what it asks for.
+        let begun = now.checked_since(known.since);
+        if begun.is_none_or(|begun| begun >= COPY) {
+            self.remove(key, End::Replaced, now, conclusion, output);
+        }
+    }
+
+    /// Takes a packet of a login whose device may have begun again. If it has, as a packet behind the others shows that is no copy of one,
+    /// the login is reported; returns what had come again before, and the user's name.
+    fn take_again(
+        &mut self,
+        packet: &EapolPacket<'_>,
+        eap: &EapPacket<'_>,
+        was_seen: bool,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> Option<(EapExchange, Option<String>)> {
+        let [key, _] = keys(&packet.frame, eap);
+        let known = self.logins.get_mut(&key)?;
+        let again = known.again.as_mut()?;
+        let now = packet.record.timestamp;
+        if was_seen {
+            again.take(eap, (now, packet.record.number), &mut |_| {});
+            return None;
+        }
+        let again = known.again.take()?;
+        let exchange = &known.login.exchange;
+        let is_other_answer = exchange.is_last(eap.identifier) && exchange.is_answered();
+        let goes_on = !is_other_answer && !exchange.is_behind(eap.identifier);
+        if !known.is_live() || goes_on {
+            return None;
+        }
+        let user_name = known.user_name();
+        self.remove(key, End::Replaced, now, conclusion, output);
+        Some((again, user_name))
     }
 
     /// When the same frame came before, if it is known. What an authenticator sends to a group is the same for several devices.
@@ -494,6 +553,7 @@ impl LanLogins {
             request: None,
             response: None,
             station: None,
+            again: None,
             since: now,
             recent: Default::default(),
         };

@@ -747,6 +747,12 @@ impl Login {
         open.allocated = boxed::<OpenLogin>() + open.tracker.allocated();
     }
 
+    /// Notes what had come of it before it was begun.
+    pub(super) fn resume(&mut self, exchange: EapExchange) {
+        self.facts.method = exchange.method().and_then(method_of);
+        self.exchange = exchange;
+    }
+
     /// Takes the handshake out.
     pub(super) fn take_handshake(&mut self) -> Option<Box<OpenLogin>> {
         self.handshake.take()
