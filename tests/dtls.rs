@@ -13,7 +13,7 @@ use tlscope::time::Timestamp;
 use crate::support::datagrams::{
     Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
 };
-use crate::support::pcap::Pcap;
+use crate::support::pcap::{Packet, Pcap};
 use crate::support::random::Random;
 use crate::support::{fixtures, harness};
 
@@ -121,4 +121,156 @@ fn a_client_that_begins_again_and_gives_up_ends_no_handshake_but_its_own() {
             .unwrap();
         assert_ne!(first["outcome"], "failure", "{taken} packets: {first}");
     }
+}
+
+/// The captures of DTLS over UDP and IPv4, by name.
+fn captures() -> impl Iterator<Item = (String, Pcap)> {
+    let fixtures = fixtures::all().into_iter();
+    let of_dtls = fixtures.filter(|fixture| fixture.capture.contains("/captures/dtls/"));
+    of_dtls.filter_map(|fixture| {
+        let capture = Pcap::read(&fs::read(&fixture.capture).ok()?)?;
+        let is_dtls = |packet: &Packet| {
+            let ip = packet.bytes.get(12..15);
+            ip == Some(&[8, 0, 0x45]) && matches!(packet.bytes.get(HEADERS), Some(20..=63))
+        };
+        let is_plain = capture.packets.iter().all(is_dtls);
+        is_plain.then_some((fixture.name, capture))
+    })
+}
+
+/// How the handshakes in a capture ended: outcome, class and side of a failure, and what followed.
+fn verdicts(capture: &Pcap) -> Vec<String> {
+    let lines = String::from_utf8(harness::capture(&capture.to_bytes(), b"", 1)).unwrap();
+    let events = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events
+        .filter(|event| event["type"] == "handshake")
+        .map(|event| {
+            let error = &event["error"];
+            let after = &event["rejected_after"]["type"];
+            format!(
+                "{} {} {} {after}",
+                event["outcome"], error["type"], error["side"]
+            )
+        })
+        .collect()
+}
+
+/// Whether verdicts are those expected, or unknown.
+fn is_no_other(found: &[String], expected: &[String]) -> bool {
+    let is_unknown = |verdict: &String| verdict.starts_with("\"unknown\"");
+    let mut pairs = found.iter().zip(expected);
+    found.len() == expected.len()
+        && pairs.all(|(found, expected)| found == expected || is_unknown(found))
+}
+
+/// A packet with the addresses and the time of another one, and this payload.
+fn with_payload(packet: &Packet, payload: &[u8]) -> Packet {
+    let mut packet = packet.clone();
+    packet.bytes.truncate(HEADERS);
+    packet.bytes.extend(payload);
+    let length = payload.len() as u16;
+    packet.bytes[16..18].copy_from_slice(&(length + 28).to_be_bytes());
+    packet.bytes[38..40].copy_from_slice(&(length + 8).to_be_bytes());
+    packet.wire_length = packet.bytes.len() as u32;
+    packet
+}
+
+#[test]
+fn forged_alerts_hide_no_genuine_one() {
+    let mut hidden = 0;
+    for (name, capture) in captures() {
+        let is_alert = |packet: &Packet| matches!(packet.bytes[HEADERS..], [21, 0xfe, _, 0, 0, ..]);
+        let Some(genuine) = capture.packets.iter().position(is_alert) else {
+            continue;
+        };
+        let expected = verdicts(&capture);
+        let alert = capture.packets[genuine].bytes[HEADERS..].to_vec();
+        for count in 1..=20 {
+            let mut changed = capture.clone();
+            for later in (0..count).rev() {
+                let mut payload = alert[..15].to_vec();
+                payload[10] += later;
+                payload[14] = 71; // no alert of these stacks
+                let forged = with_payload(&capture.packets[genuine], &payload);
+                changed.packets.insert(genuine, forged);
+            }
+            let found = verdicts(&changed);
+            assert!(is_no_other(&found, &expected), "{name}, {count}: {found:?}");
+            hidden += 1;
+        }
+    }
+    assert!(hidden >= 60, "{hidden}");
+}
+
+/// Nobody but the peers can make a record that opens, but everybody one that looks like it.
+#[test]
+fn a_forged_encrypted_record_makes_no_verdict_wrong() {
+    const FORGED: [&[u8]; 5] = [&[21], &[22], &[23], &[22, 21], &[23, 22]];
+    let mut forged = 0;
+    for (name, capture) in captures() {
+        let expected = verdicts(&capture);
+        if expected
+            .iter()
+            .any(|verdict| verdict.starts_with("\"unknown\""))
+        {
+            continue;
+        }
+        let client = capture.packets[0].bytes[26..38].to_vec();
+        for place in 1..=capture.packets.len() {
+            // At each place, another third of them.
+            let sides = [true, false].into_iter();
+            let all = sides.flat_map(|side| FORGED.map(|kinds| (kinds, side)));
+            for (kinds, is_of_client) in all.skip(place % 3).step_by(3) {
+                let is_of_side =
+                    |packet: &&Packet| (packet.bytes[26..38] == client) == is_of_client;
+                let Some(of_side) = capture.packets.iter().find(is_of_side) else {
+                    continue;
+                };
+                let mut changed = capture.clone();
+                for (later, kind) in kinds.iter().enumerate().rev() {
+                    let number = (place % 3 + later) as u8;
+                    let head = [*kind, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, number, 0, 40];
+                    let mut packet = with_payload(of_side, &[&head[..], &[0x5a; 40]].concat());
+                    packet.time = capture.packets[place - 1].time;
+                    packet.time[1] += 1 + later as u32;
+                    changed.packets.insert(place, packet);
+                }
+                let found = verdicts(&changed);
+                assert!(
+                    is_no_other(&found, &expected),
+                    "{name}: types {kinds:?} behind packet {place}, of the client: {is_of_client}: {found:?} instead of {expected:?}"
+                );
+                forged += 1;
+            }
+        }
+    }
+    assert!(forged > 300, "{forged}");
+}
+
+/// A traffic generator may have both directions on one pair of addresses, or on one address and port.
+#[test]
+fn messages_tell_directions_with_the_same_addresses_apart() {
+    let (mut decided, mut all) = (0, 0);
+    for (name, capture) in captures() {
+        let expected = verdicts(&capture);
+        let addresses = capture.packets[0].bytes[26..38].to_vec();
+        let source = [&addresses[..4], &addresses[8..10]];
+        let equal = [source[0], source[0], source[1], source[1]].concat();
+        for ends in [addresses, equal] {
+            let mut same = capture.clone();
+            for packet in &mut same.packets {
+                packet.bytes[26..38].copy_from_slice(&ends);
+            }
+            let found = verdicts(&same);
+            assert!(
+                is_no_other(&found, &expected),
+                "{name}: {found:?} instead of {expected:?}"
+            );
+            decided += u32::from(found == expected);
+            all += 1;
+        }
+    }
+    assert!(all >= 20 && 2 * decided > all, "{decided} of {all}");
 }

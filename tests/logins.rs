@@ -322,12 +322,21 @@ fn a_login_on_a_wire_whose_frames_are_captured_twice_is_one() {
     }
 }
 
+/// The frames of a login behind one with which its device begins it.
+fn with_start(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let is_of_device = |(_, bytes): &&Frame| bytes[18] == 2;
+    let (time, response) = frames.iter().find(is_of_device).unwrap();
+    let start = [&response[..14], &[2, 1, 0, 0]].concat();
+    frames.insert(0, (*time, start));
+    frames
+}
+
 /// A mirror may be slow by seconds. Only the latest request of an authenticator may be its own repetition.
 #[test]
 fn a_frame_of_a_login_that_is_captured_again_seconds_later_begins_no_other_one() {
     let to_group = frames_of("fixtures/captures/eap/eapol-tls12-accept/capture.pcap");
     let to_device = frames_of("fixtures/captures/eap/eap-tls12-accept/capture.pcap");
-    for frames in [to_group, on_wires(&to_device, false)] {
+    for frames in [to_group, with_start(on_wires(&to_device, false))] {
         let at = |index: usize, milliseconds: i64| {
             Timestamp::from_nanoseconds((index as i64 * 1_000 + milliseconds) * 1_000_000)
         };
@@ -346,10 +355,7 @@ fn a_frame_of_a_login_that_is_captured_again_seconds_later_begins_no_other_one()
         };
         let expected = observed(None);
         assert_eq!(expected.len(), 1);
-        // A device that begins again says so with the same bytes each time.
-        let is_start = |(_, bytes): &&Frame| bytes[15] == 1;
-        let starts = frames.iter().take_while(is_start).count();
-        for copied in starts..frames.len() {
+        for copied in 0..frames.len() {
             for after in copied + 1..frames.len() {
                 let found = observed(Some((copied, after)));
                 assert_eq!(found, expected, "frame {copied} after {after}");
@@ -477,4 +483,151 @@ fn authenticators_that_ask_the_group_with_the_same_identifiers_are_not_mixed_up(
         }
     }
     assert!(decided > 0);
+}
+
+/// The frames of each login with RADIUS in one piece, by the number of its device.
+fn logins(frames: &[Frame]) -> Vec<Vec<Frame>> {
+    let mut stations = BTreeMap::new();
+    let mut logins = BTreeMap::<u8, Vec<Frame>>::new();
+    for frame in frames {
+        if let Some((_, _, station)) = eap_in(&frame.1, &mut stations) {
+            logins.entry(station).or_default().push(frame.clone());
+        }
+    }
+    logins.into_values().collect()
+}
+
+/// The rounds of a login, each a request and its answer, as on a hop between two proxies: all logins come from the same port, and the
+/// proxy gives the same identifiers again and again.
+fn on_hop_of_proxies(login: &[Frame]) -> Vec<[Vec<u8>; 2]> {
+    const UDP: usize = 14 + 20;
+    const RADIUS: usize = UDP + 8;
+    let mut rounds = Vec::new();
+    let mut request = None;
+    for (_, bytes) in login {
+        let mut bytes = bytes.clone();
+        let is_request = bytes[RADIUS] == 1;
+        let port = if is_request { UDP } else { UDP + 2 };
+        bytes[port..port + 2].copy_from_slice(&50_000_u16.to_be_bytes());
+        bytes[RADIUS + 1] = rounds.len() as u8;
+        match (is_request, request.take()) {
+            (true, _) => request = Some(bytes),
+            (false, Some(request)) => rounds.push([request, bytes]),
+            (false, None) => {}
+        }
+    }
+    rounds
+}
+
+#[test]
+fn logins_that_share_identifiers_of_radius_are_not_mixed_up_where_packets_are_missing() {
+    let frames = frames();
+    let labels = labels();
+    let alone = events(&frames);
+    let certificates = |event: &Handshake| {
+        let chains = [&event.server_certificates, &event.client_certificates];
+        chains.map(|chain| {
+            let chain = chain.iter().flat_map(|chain| chain.iter());
+            chain.map(|one| one.sha256).collect::<Vec<_>>()
+        })
+    };
+    let logins: Vec<_> = logins(&frames)
+        .iter()
+        .map(|login| on_hop_of_proxies(login))
+        .collect();
+    let mut outcomes = BTreeMap::<String, u32>::new();
+    for pair in logins.windows(2).step_by(5) {
+        let rounds = pair[0].len().max(pair[1].len());
+        for lost in 0..rounds {
+            // The answer to the first and the request of the second; the latter alone; and all of the first from there on.
+            for how in 0..3 {
+                let is_lost = |round: usize, login: usize, part: usize| match (login, part) {
+                    (1, 0) => round == lost,
+                    (0, 1) if how == 0 => round == lost,
+                    (0, 1) if how == 2 => round >= lost,
+                    (0, 0) if how == 2 => round > lost,
+                    _ => false,
+                };
+                let mut mixed = Vec::new();
+                for round in 0..rounds {
+                    for (login, rounds) in pair.iter().enumerate() {
+                        for (part, bytes) in rounds.get(round).into_iter().flatten().enumerate() {
+                            let time = Timestamp::from_nanoseconds(mixed.len() as i64 * 1_000_000);
+                            if !is_lost(round, login, part) {
+                                mixed.push((time, bytes.clone()));
+                            }
+                        }
+                    }
+                }
+                for (station, seen) in events(&mixed) {
+                    let [event] = &seen[..] else {
+                        panic!("{station}: {} events", seen.len());
+                    };
+                    let [whole] = &alone[&station][..] else {
+                        panic!("{station}");
+                    };
+                    let verdict = Verdict::of(event);
+                    assert!(
+                        verdict.is_less_than(&labels[&station]),
+                        "{station}, {lost}, {how}: {verdict:?} instead of {:?}: {event:?}",
+                        labels[&station]
+                    );
+                    for (found, own) in certificates(event).iter().zip(certificates(whole)) {
+                        assert!(
+                            found.is_empty() || *found == own,
+                            "{station}, {lost}, {how}: {event:?}"
+                        );
+                    }
+                    *outcomes.entry(verdict.outcome).or_default() += 1;
+                }
+            }
+        }
+    }
+    assert!(
+        outcomes["unknown"] > 100 && outcomes["success"] > 100,
+        "{outcomes:?}"
+    );
+}
+
+/// A device that begins again says so with the same bytes as before, and authenticators exist that begin to count again.
+#[test]
+fn a_device_that_begins_again_has_another_login() {
+    let frames = frames_of("fixtures/captures/eap/eap-tls12-accept/capture.pcap");
+    let frames = with_start(on_wires(&frames, false));
+    let hello = |bytes: &[u8]| {
+        bytes
+            .windows(6)
+            .position(|window| matches!(window, [22, 3, _, _, _, 1]))
+    };
+    let first_hello = frames
+        .iter()
+        .position(|(_, bytes)| hello(bytes).is_some())
+        .unwrap();
+    let mut decided = 0;
+    for given_up in 1..frames.len() {
+        let mut observer = Observer::new(Config::default());
+        let again = frames.iter().map(|(_, bytes)| {
+            let mut bytes = bytes.clone();
+            if let Some(at) = hello(&bytes) {
+                bytes[at + 11] ^= 0x5a; // a byte of the random
+            }
+            bytes
+        });
+        let both = frames[..given_up]
+            .iter()
+            .map(|(_, bytes)| bytes.clone())
+            .chain(again);
+        for (seconds, bytes) in both.enumerate() {
+            observer.handle_ethernet(Timestamp::from_seconds(seconds as i64), &bytes);
+        }
+        observer.finish();
+        let events: Vec<Handshake> = std::iter::from_fn(|| observer.poll_event()).collect();
+        let expected = if given_up > first_hello { 2 } else { 1 };
+        assert_eq!(events.len(), expected, "given up after {given_up} frames");
+        decided += usize::from(events.last().unwrap().outcome == Outcome::Success);
+        for event in &events {
+            assert_ne!(event.outcome, Outcome::Failure, "{given_up}: {event:?}");
+        }
+    }
+    assert!(2 * decided > frames.len(), "{decided} of {}", frames.len());
 }

@@ -21,6 +21,7 @@ use crate::support::pcap::{Packet, Pcap};
 use crate::support::program::printed;
 use crate::support::random::Random;
 use crate::support::scratch;
+use crate::transform::initials;
 
 const SUBJECT: Subject = Subject {
     protocol: "quic",
@@ -443,6 +444,33 @@ fn keys_are_guessed_for_a_bounded_number_of_packets_a_second() {
     let stats: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert!(stats["quic_guesses_refused"].as_u64().unwrap() > 0);
     assert_eq!(stats["handshakes"], 0);
+}
+
+/// The CRYPTO frame of RFC 9001 appendix A.2, with a hello to example.com.
+const HELLO: &str = "060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e86804fe3a47f06a2b69484c\
+    00000413011302010000c000000010000e00000b6578616d706c652e636f6dff01000100000a00080006001d0017001800100007\
+    000504616c706e000500050100000000003300260024001d00209370b2c9caa47fbabaf4559fedba753de171fa71f50f1ce15d43e994\
+    ec74d748002b0003020304000d0010000e0403050306030203080408050806002d00020101001c00024001003900320408ffffffff\
+    ffffffff05048000ffff07048000ffff0801100104800075300901100f088394c8f03e51570806048000ffff";
+
+/// quic-go offered it for a while.
+#[test]
+fn a_hello_of_the_draft_of_version_2_is_read() {
+    let digits: Vec<_> = HELLO.bytes().collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    let mut content: Vec<u8> = digits.chunks(2).map(byte).collect();
+    content.resize(1_162, 0);
+    let original = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
+    let ids: [&[u8]; 2] = [&original, &[]];
+    let hello = initials::seal(&initials::V2_DRAFT, &original, ids, true, (0, content));
+    let mut capture = with_client_port("quic", 50_000);
+    capture.packets.truncate(1);
+    set_payload(&mut capture.packets[0], &hello);
+    let [event] = &handshakes(&capture)[..] else {
+        panic!("one handshake");
+    };
+    assert_eq!(event["protocol"], "quic");
+    assert_eq!(event["tls"]["server_name"], "example.com");
 }
 
 /// Puts another payload into a datagram over IPv4.

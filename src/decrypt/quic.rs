@@ -97,7 +97,7 @@ impl PacketKeys {
 
     fn new(version: QuicVersion, cipher: Cipher, hash: Hash, secret: &[u8]) -> Option<Self> {
         let labels = match version {
-            QuicVersion::V2 => ["quicv2 key", "quicv2 iv", "quicv2 hp"],
+            QuicVersion::V2 | QuicVersion::V2_DRAFT => ["quicv2 key", "quicv2 iv", "quicv2 hp"],
             _ => ["quic key", "quic iv", "quic hp"],
         };
         let [key, iv, header_key] = labels;
@@ -260,6 +260,10 @@ const fn salt(version: QuicVersion) -> &'static [u8] {
             0x7a, 0x4e, 0xde, 0xf4, 0xe7, 0xcc, 0xee, 0x5f, 0xa4, 0x50, 0x6c, 0x19, 0x12, 0x4f,
             0xc8, 0xcc, 0xda, 0x6e, 0x03, 0x3d,
         ],
+        _ if matches!(version, QuicVersion::V2_DRAFT) => &[
+            0xa7, 0x07, 0xc2, 0x03, 0xa5, 0x9b, 0x47, 0x18, 0x4a, 0x1d, 0x62, 0xca, 0x57, 0x04,
+            0x06, 0xea, 0x7a, 0xe3, 0xe5, 0xd3,
+        ],
         _ if matches!(version, QuicVersion::V2) => &[
             0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26,
             0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9,
@@ -301,6 +305,15 @@ const fn retry_key(version: QuicVersion) -> (&'static [u8], &'static [u8; NONCE]
             ],
             &[
                 0xe5, 0x49, 0x30, 0xf9, 0x7f, 0x21, 0x36, 0xf0, 0x53, 0x0a, 0x8c, 0x1c,
+            ],
+        ),
+        _ if matches!(version, QuicVersion::V2_DRAFT) => (
+            &[
+                0xba, 0x85, 0x8d, 0xc7, 0xb4, 0x3d, 0xe5, 0xdb, 0xf8, 0x76, 0x17, 0xff, 0x4a, 0xb2,
+                0x53, 0xdb,
+            ],
+            &[
+                0x14, 0x1b, 0x99, 0xc2, 0x39, 0xb0, 0x3e, 0x78, 0x5d, 0x6a, 0x2e, 0x9f,
             ],
         ),
         _ if matches!(version, QuicVersion::V2) => (
@@ -412,6 +425,24 @@ mod tests {
         );
     }
 
+    #[test]
+    fn initial_keys_of_the_draft_of_version_2_are_those_of_its_appendix_a1() {
+        let client = initial(QuicVersion::V2_DRAFT, Side::Client);
+        assert_eq!(client.key[..16], hex("95df2be2e8d549c82e996fc9339f4563"));
+        assert_eq!(client.iv[..], hex("ea5e3c95f933db14b7020ad8"));
+        assert_eq!(
+            client.header_key[..16],
+            hex("091efb735702447d07908f6501845794")
+        );
+        let server = initial(QuicVersion::V2_DRAFT, Side::Server);
+        assert_eq!(server.key[..16], hex("15d5b4d9a2b8916aa39b1bfe574d2aad"));
+        assert_eq!(server.iv[..], hex("a85e7ac31cd275cbb095c626"));
+        assert_eq!(
+            server.header_key[..16],
+            hex("b13861cfadbb9d11ff942dd80c8fc33b")
+        );
+    }
+
     /// The server's Initial packet of RFC 9001 appendix A.3: an ACK and the ServerHello, number 1.
     const SERVER_INITIAL: &str = "cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0aac406a
         5816b6394100f37a1c69797554780bb38cc5a99f5ede4cf73c3ec2493a1839b3dbcba3f6ea46c5b7684df3548e7ddeb9c3bf9c73cc3f
@@ -463,6 +494,12 @@ mod tests {
         let v2 = hex("cf6b3343cf0008f067a5502a4262b5746f6b656ec8646ce8bfe33952d955543665dcc7b6");
         assert!(is_retry_authentic(QuicVersion::V1, &original(), &v1));
         assert!(is_retry_authentic(QuicVersion::V2, &original(), &v2));
+        let draft = hex("cf709a50c40008f067a5502a4262b5746f6b656e1dc71130cd1ed39d6efcee5c85806501");
+        assert!(is_retry_authentic(
+            QuicVersion::V2_DRAFT,
+            &original(),
+            &draft
+        ));
         assert!(!is_retry_authentic(QuicVersion::V2, &original(), &v1));
         let other = ConnectionId::new(&[1; 8]).unwrap();
         assert!(!is_retry_authentic(QuicVersion::V1, &other, &v1));

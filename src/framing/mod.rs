@@ -171,6 +171,14 @@ impl Framing {
         }
     }
 
+    /// Who has sent a datagram of DTLS, given where the client sends, by what it says; `None` if nothing in it does, and over other protocols.
+    pub(crate) fn sender_of(&self, payload: Payload<'_>, client: Direction) -> Option<Direction> {
+        match self {
+            Self::Dtls(records) => records.sender_of(payload, client),
+            Self::Tls(_) | Self::Tds(_) | Self::Quic(_) => None,
+        }
+    }
+
     /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
     pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
         match self {

@@ -195,6 +195,11 @@ pub(super) fn certificate_refused(description: AlertDescription) -> Option<Error
     is_about_it.then_some(class)
 }
 
+/// Whether an alert is about the peer's certificate, so that its sender has received that.
+pub(super) fn is_about_certificate(description: AlertDescription) -> bool {
+    is_refusal(class(description))
+}
+
 /// Whether an alert of this class is about the peer's certificate.
 const fn is_refusal(error_type: ErrorType) -> bool {
     matches!(
@@ -287,6 +292,15 @@ pub(super) fn quic_close(transcript: &Transcript, side: Side, close: QuicClose) 
         _ => format!("{side} closed the connection {stage}: {close}"),
     };
     FailureCause::new(error_type, side, message)
+}
+
+/// A side closed the connection because of a certificate, although its peer cannot have shown one by then.
+pub(super) fn premature_quic_close(side: Side, close: QuicClose) -> FailureCause {
+    let peer = side.peer();
+    let message = format!(
+        "{side} closed the connection before it can have received the {peer}'s certificate: {close}"
+    );
+    FailureCause::new(ErrorType::ConnectionClosed, side, message)
 }
 
 // RFC 9000 §20.1, RFC 9368 §5.

@@ -217,6 +217,11 @@ impl Tracker {
         self.framing.connection_ids()
     }
 
+    /// Who has sent a datagram of DTLS, by what it says; `None` if nothing in it does, and over other protocols.
+    pub(crate) fn sender_of(&self, payload: Payload<'_>) -> Option<Direction> {
+        self.framing.sender_of(payload, self.client())
+    }
+
     /// The number of the next record that a side sends in the clear; `None` over other protocols than DTLS.
     pub(crate) fn next_in_clear(&self, sender: Direction) -> Option<u64> {
         self.framing.next_in_clear(sender)

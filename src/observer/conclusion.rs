@@ -30,8 +30,24 @@ pub(super) struct Concluded {
 
 /// A table of what is under way apart from TCP, which is reported as it stands when the capture ends.
 pub(super) trait Unfinished {
+    /// Where one of them is in the table.
+    type Place: Copy;
+
     /// Bytes of memory that it takes.
     fn allocated(&self) -> usize;
+
+    /// The one to report next; `None` if there is none.
+    fn next(&mut self) -> Option<Self::Place>;
+
+    /// Reports one, and takes it out of the table.
+    fn remove(
+        &mut self,
+        place: Self::Place,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    );
 
     /// Reports one of those that are left. False if there is none.
     fn finish_one(
@@ -39,7 +55,13 @@ pub(super) trait Unfinished {
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool;
+    ) -> bool {
+        let next = self.next();
+        if let Some(place) = next {
+            self.remove(place, End::CaptureEnd, now, conclusion, output);
+        }
+        next.is_some()
+    }
 }
 
 /// Handshakes over TCP that are over, and whose reports are still to be made.

@@ -156,6 +156,8 @@ impl Beginning<'_> {
 struct Datagrams {
     /// Whether the first datagram seen went from the lower to the higher endpoint.
     first_went_up: bool,
+    /// Whether datagrams of both directions were seen, by their addresses.
+    has_shown_both: bool,
     first_seen: Timestamp,
     /// Part of the client's random, once it was seen.
     hello: Option<u64>,
@@ -479,6 +481,7 @@ fn open(protocol: Protocol, packet: &DatagramPacket<'_>, config: &Config) -> Ope
         layers: *packet.layers,
         since: at.time,
         allocated: 0,
+        has_same_addresses: false,
         indexed: None,
         lengths: PerDirection::default(),
     }
@@ -496,6 +499,8 @@ struct Open {
     since: Timestamp,
     /// Bytes of memory that it takes, as last counted.
     allocated: usize,
+    /// Over DTLS: whether both sides were seen to send with the same addresses.
+    has_same_addresses: bool,
     /// Over QUIC: the server's id under which the flow is found if the client moves.
     indexed: Option<ConnectionId>,
     /// How long the datagrams of each side are.
@@ -503,6 +508,24 @@ struct Open {
 }
 
 impl Open {
+    /// Who has sent a datagram that has the addresses of one from `seen`, where no datagram had those of the other direction: it may be
+    /// that both directions have the same. `None` if nothing says it.
+    fn sender_of(&mut self, seen: Direction, packet: &DatagramPacket<'_>) -> Option<Direction> {
+        if self.protocol != Protocol::Dtls {
+            let ids = self.tracker.connection_ids();
+            return Some(ids.map_or(seen, |ids| ids.sender(seen, packet.payload)));
+        }
+        if !self.tracker.has_hello() {
+            return Some(seen);
+        }
+        let sender = self.tracker.sender_of(packet.content(self.protocol));
+        self.has_same_addresses |= sender == Some(seen.flip());
+        match self.has_same_addresses {
+            true => sender,
+            false => Some(seen),
+        }
+    }
+
     /// Takes a datagram that belongs to it.
     fn take(&mut self, direction: Direction, packet: &DatagramPacket<'_>, at: Arrival) {
         if packet.header.payload.is_truncated() {
@@ -621,6 +644,8 @@ const DONE_TIMEOUT: Duration = Duration::from_secs(120);
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Unfinished for DatagramTable {
+    type Place = FlowIndex;
+
     fn allocated(&self) -> usize {
         self.flows.allocated()
             + self.allocated
@@ -628,17 +653,33 @@ impl Unfinished for DatagramTable {
             + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
     }
 
-    fn finish_one(
+    fn next(&mut self) -> Option<FlowIndex> {
+        self.flows.any()
+    }
+
+    fn remove(
         &mut self,
+        index: FlowIndex,
+        end: End,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let index = self.flows.any();
-        if let Some(index) = index {
-            self.remove(index, End::CaptureEnd, now, conclusion, output);
+    ) {
+        while self
+            .flows
+            .get(index)
+            .is_some_and(|flow| flow.open.is_some())
+        {
+            self.conclude(index, end, now, conclusion, output);
         }
-        index.is_some()
+        if let Some(flow) = self.flows.remove(index)
+            && let Some(shared) = flow.shared
+        {
+            self.allocated -= shared.counted;
+            if let Some(moved_to) = shared.moved_to {
+                self.moved.remove(&moved_to);
+            }
+        }
     }
 }
 
@@ -774,6 +815,8 @@ impl DatagramTable {
         };
         flow.hello = flow.hello.or(hello);
         let direction = Direction::of(goes_up, flow.first_went_up);
+        flow.has_shown_both |= direction == Direction::Reverse;
+        let has_shown_both = flow.has_shown_both;
         if flow.open.is_none() {
             return self.flows.touch(index, Lifetime::Established, at.time);
         }
@@ -786,9 +829,15 @@ impl DatagramTable {
             return;
         };
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
-        let ids = open.tracker.connection_ids();
-        let direction = ids.map_or(direction, |ids| ids.sender(direction, packet.payload));
-        open.take(direction, packet, at);
+        let direction = match has_shown_both {
+            true => Some(direction),
+            false => open.sender_of(direction, packet),
+        };
+        match direction {
+            Some(direction) => open.take(direction, packet, at),
+            None if open.tracker.is_settled() => {}
+            None => open.tracker.note_truncated(),
+        }
         let (wrong, refused) = open.tracker.take_guesses();
         self.guesses.wrong += wrong;
         conclusion.stats.quic_guesses_refused += refused;
@@ -935,6 +984,7 @@ impl DatagramTable {
         conclusion.stats.connections += 1;
         let flow = Datagrams {
             first_went_up: goes_up,
+            has_shown_both: false,
             first_seen: at.time,
             hello: None,
             open: Some(Box::new(open)),
@@ -1192,31 +1242,6 @@ impl DatagramTable {
         while let Some(index) = self.flows.quiet_for(pause, now) {
             conclusion.stats.connections_timed_out += 1;
             self.remove(index, End::CaptureEnd, until, conclusion, output);
-        }
-    }
-
-    fn remove(
-        &mut self,
-        index: FlowIndex,
-        end: End,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        while self
-            .flows
-            .get(index)
-            .is_some_and(|flow| flow.open.is_some())
-        {
-            self.conclude(index, end, now, conclusion, output);
-        }
-        if let Some(flow) = self.flows.remove(index)
-            && let Some(shared) = flow.shared
-        {
-            self.allocated -= shared.counted;
-            if let Some(moved_to) = shared.moved_to {
-                self.moved.remove(&moved_to);
-            }
         }
     }
 

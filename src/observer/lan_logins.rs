@@ -22,7 +22,7 @@ use crate::flow::{Direction, FlowKey, IpProtocol, Side};
 use crate::handshake::End;
 use crate::time::Timestamp;
 use crate::transport::SeenPackets;
-use crate::transport::eap::{EapCode, EapMethod, EapPacket};
+use crate::transport::eap::{EapCode, EapExchange, EapMethod, EapPacket};
 
 use super::conclusion::{Conclusion, Unfinished};
 use super::logins::{COPY, LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
@@ -52,7 +52,7 @@ pub(super) struct EapolPacket<'p> {
 
 /// By what a login is found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum LanKey {
+pub(super) enum LanKey {
     /// The device that logs in.
     Station(HardwareAddress),
     /// What it logs in at, where that speaks to a group.
@@ -82,6 +82,8 @@ struct LanLogin {
     response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
+    /// What has come again since the device began again, or since a copy of what it began with came late: the bytes are the same.
+    again: Option<EapExchange>,
     /// When its first packet came.
     since: Timestamp,
     /// Digests of the latest packets, and when they came.
@@ -110,21 +112,31 @@ impl LanLogin {
 }
 
 impl Unfinished for LanLogins {
+    type Place = LanKey;
+
     fn allocated(&self) -> usize {
         self.held + self.seen.allocated() + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
     }
 
-    fn finish_one(
+    fn next(&mut self) -> Option<LanKey> {
+        self.oldest()
+    }
+
+    fn remove(
         &mut self,
+        key: LanKey,
+        end: End,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let oldest = self.oldest();
-        if let Some(key) = oldest {
-            self.remove(key, End::CaptureEnd, now, conclusion, output);
+    ) {
+        let known = self.logins.get_mut(&key);
+        if let Some(open) = known.and_then(|known| known.login.take_handshake()) {
+            self.conclude(key, open, end, now, conclusion, output);
         }
-        oldest.is_some()
+        if let Some(known) = self.logins.remove(&key) {
+            self.held -= known.login.allocated();
+        }
     }
 }
 
@@ -167,22 +179,19 @@ impl LanLogins {
         }
         let eap = match kind {
             EapolKind::Eap => EapPacket::read(packet.frame.body),
-            // The device begins again, unless this is a copy of what the login began with.
             EapolKind::Start => {
                 let key = LanKey::Station(source);
-                let known = self.logins.get(&key);
-                let begun = known.and_then(|known| now.checked_since(known.since));
-                if begun.is_some_and(|begun| begun < COPY) {
-                    return;
-                }
-                return self.remove(key, End::Replaced, now, conclusion, output);
+                return self.take_start(key, seen_before.is_some(), now, conclusion, output);
             }
         };
         let Some(eap) = eap else {
             return;
         };
         let digest = self.hasher.hash_one((source, packet.frame.body));
-        if self.is_late_copy(packet, &eap, seen_before.is_some(), digest) {
+        let is_copy = self.is_late_copy(packet, &eap, seen_before.is_some(), digest);
+        let was_seen = seen_before.is_some();
+        let again = self.take_again(packet, &eap, was_seen || is_copy, conclusion, output);
+        if is_copy {
             return;
         }
         let Some(key) = self.find(packet, &eap, digest, conclusion, output) else {
@@ -191,6 +200,10 @@ impl LanLogins {
         let Some(known) = self.logins.get_mut(&key) else {
             return;
         };
+        if let Some((again, user_name)) = again {
+            known.login.resume(again);
+            known.login.facts.user_name = user_name;
+        }
         known.last = known.last.max(now);
         if known.login.is_over || known.has_seen(digest, now) {
             return;
@@ -251,6 +264,62 @@ impl LanLogins {
         }
     }
 
+    /// Takes a frame with which a device begins a login.
+    ///
+    /// It has the same bytes each time, so one that came before may be a copy, or repeat another one that was not answered (IEEE 802.1X-2004
+    /// §8.4.5.4). What follows tells: whether the login goes on, or begins again.
+    fn take_start(
+        &mut self,
+        key: LanKey,
+        was_seen: bool,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some(known) = self.logins.get_mut(&key) else {
+            return;
+        };
+        if was_seen {
+            known.again = known.is_live().then(EapExchange::default);
+            return;
+        }
+        // It may come a little behind what it asks for.
+        let begun = now.checked_since(known.since);
+        if begun.is_none_or(|begun| begun >= COPY) {
+            self.remove(key, End::Replaced, now, conclusion, output);
+        }
+    }
+
+    /// Takes a packet of a login whose device may have begun again. If it has, as a packet behind the others shows that is no copy of one,
+    /// the login is reported; returns what had come again before, and the user's name.
+    fn take_again(
+        &mut self,
+        packet: &EapolPacket<'_>,
+        eap: &EapPacket<'_>,
+        was_seen: bool,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> Option<(EapExchange, Option<String>)> {
+        let [key, _] = keys(&packet.frame, eap);
+        let known = self.logins.get_mut(&key)?;
+        let again = known.again.as_mut()?;
+        let now = packet.record.timestamp;
+        if was_seen {
+            again.take(eap, (now, packet.record.number), &mut |_| {});
+            return None;
+        }
+        let again = known.again.take()?;
+        let exchange = &known.login.exchange;
+        let is_other_answer = exchange.is_last(eap.identifier) && exchange.is_answered();
+        let goes_on = !is_other_answer && !exchange.is_behind(eap.identifier);
+        if !known.is_live() || goes_on {
+            return None;
+        }
+        let user_name = known.user_name();
+        self.remove(key, End::Replaced, now, conclusion, output);
+        Some((again, user_name))
+    }
+
     /// When the same frame came before, if it is known. What an authenticator sends to a group is the same for several devices.
     fn note_frame(&mut self, frame: &EapolFrame<'_>, now: Timestamp) -> Option<Timestamp> {
         let EapolFrame {
@@ -282,18 +351,14 @@ impl LanLogins {
             destination,
             ..
         } = packet.frame;
-        let keys = match eap.code {
-            EapCode::Response => [LanKey::Station(source), LanKey::Authenticator(destination)],
-            _ => [LanKey::Station(destination), LanKey::Authenticator(source)],
-        };
+        let keys = keys(&packet.frame, eap);
         let of_ends = keys.iter().filter_map(|key| self.logins.get(key));
         // A login to a group has the key of its authenticator, which a response to the group does not name.
         let is_to_group = is_known && eap.code == EapCode::Response && is_group(destination);
         let of_station = self
             .logins
             .values()
-            .filter(|known| known.station == Some(source));
-        let of_station = of_station.take(if is_to_group { usize::MAX } else { 0 });
+            .filter(|known| is_to_group && known.station == Some(source));
         of_ends.chain(of_station).any(|known| {
             let was_seen = is_known || known.recent.iter().any(|(before, _)| *before == digest);
             // With its identity, a device logs in again.
@@ -320,8 +385,9 @@ impl LanLogins {
             ..
         } = packet.frame;
         let now = packet.record.timestamp;
+        let [station, authenticator] = keys(&packet.frame, eap);
         if eap.code == EapCode::Response {
-            let key = LanKey::Station(source);
+            let key = station;
             if is_group(destination)
                 && let Some(asked) = self.answered(source, eap.identifier)
             {
@@ -343,8 +409,8 @@ impl LanLogins {
             };
         }
         let key = match is_group(destination) {
-            true => LanKey::Authenticator(source),
-            false => LanKey::Station(destination),
+            true => authenticator,
+            false => station,
         };
         let known = self.logins.get(&key);
         // A device that is asked for its identity in a method, or after one, logs in again.
@@ -487,6 +553,7 @@ impl LanLogins {
             request: None,
             response: None,
             station: None,
+            again: None,
             since: now,
             recent: Default::default(),
         };
@@ -531,23 +598,6 @@ impl LanLogins {
         }
     }
 
-    fn remove(
-        &mut self,
-        key: LanKey,
-        end: End,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        let known = self.logins.get_mut(&key);
-        if let Some(open) = known.and_then(|known| known.login.take_handshake()) {
-            self.conclude(key, open, end, now, conclusion, output);
-        }
-        if let Some(known) = self.logins.remove(&key) {
-            self.held -= known.login.allocated();
-        }
-    }
-
     /// Makes the report of a handshake that was taken out of its login.
     fn conclude(
         &mut self,
@@ -566,6 +616,18 @@ impl LanLogins {
         self.held -= known.login.retained_bytes();
         known.login.report(&mut open, end, now, conclusion, output);
     }
+}
+
+/// By what the login of a packet may be found: the device that sends or receives it, and its authenticator.
+const fn keys(frame: &EapolFrame<'_>, eap: &EapPacket<'_>) -> [LanKey; 2] {
+    let [station, authenticator] = match eap.code {
+        EapCode::Response => [frame.source, frame.destination],
+        EapCode::Request | EapCode::Success | EapCode::Failure => [frame.destination, frame.source],
+    };
+    [
+        LanKey::Station(station),
+        LanKey::Authenticator(authenticator),
+    ]
 }
 
 /// How far the identifier of a result may be ahead of that of the last request in view: frames may be missing, and authenticators count

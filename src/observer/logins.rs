@@ -4,6 +4,9 @@
 //! followed by another one, and of those only the one that the client takes has a hello. What the
 //! server answers in the end, accept or reject, is the verdict on the login, and ends the handshake.
 //!
+//! An identifier of RADIUS is used again at once. So if the capture lacks packets, a challenge may be that of another login, and only the
+//! request that repeats its State, with the name of its user, shows that it is not. Until then it is held back.
+//!
 //! A login that has ended is remembered for a while, so that what is repeated does not count again.
 
 use std::sync::Arc;
@@ -117,7 +120,35 @@ pub(super) struct Login {
     /// The packet that was not answered yet.
     request: Option<Repeated>,
     retained: Option<RetainedPackets>,
+    /// The last challenge, until the next request shows whether it belongs here.
+    held: Option<Box<HeldChallenge>>,
     pub(super) is_over: bool,
+}
+
+/// A challenge that nothing confirms yet.
+#[derive(Debug)]
+struct HeldChallenge {
+    record: PacketRecord,
+    interface: Interface,
+    layers: Layers,
+    is_cut: bool,
+    /// The packet of EAP in it.
+    eap: Box<[u8]>,
+    identifier: u8,
+    has_state: bool,
+    /// A hash of the State that the next request repeats, as the table has it.
+    state: Option<u64>,
+    /// Whether its identifier is the next one: servers count up.
+    is_next: bool,
+}
+
+impl HeldChallenge {
+    /// Whether a request may answer it, of the same device, that repeats no State of a challenge that was seen: where the capture has no State.
+    fn may_precede(&self, request: &RadiusPacket<'_>, eap: &EapPacket<'_>) -> bool {
+        let has_state = |packet: &RadiusPacket<'_>| packet.attribute(Attribute::State).is_some();
+        let is_without_state = !self.has_state && (self.is_cut || !has_state(request));
+        is_without_state && self.identifier == eap.identifier
+    }
 }
 
 /// A handshake in a login.
@@ -142,21 +173,33 @@ struct Repeated {
 }
 
 impl Unfinished for Logins {
+    type Place = usize;
+
     fn allocated(&self) -> usize {
         self.held + self.radius.allocated()
     }
 
-    fn finish_one(
+    fn next(&mut self) -> Option<usize> {
+        self.radius.oldest()
+    }
+
+    fn remove(
         &mut self,
+        place: usize,
+        end: End,
         now: Timestamp,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
-    ) -> bool {
-        let oldest = self.radius.oldest();
-        if let Some(place) = oldest {
-            self.remove(place, End::CaptureEnd, now, conclusion, output);
+    ) {
+        self.settle_held(place, now, conclusion, output);
+        if let Some(login) = self.radius.get_mut(place)
+            && let Some(handshake) = login.handshake.take()
+        {
+            self.conclude(place, handshake, end, now, conclusion, output);
         }
-        oldest.is_some()
+        if let Some(login) = self.radius.remove(place) {
+            self.held -= login.allocated();
+        }
     }
 }
 
@@ -222,8 +265,8 @@ impl Logins {
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        let eap = packet.radius.eap_message();
-        let eap = eap.as_deref().and_then(EapPacket::read);
+        let message = packet.radius.eap_message();
+        let eap = message.as_deref().and_then(EapPacket::read);
         let place = match packet.radius.code {
             RadiusCode::AccessRequest => {
                 self.place_of_request(packet, eap.as_ref(), conclusion, output)
@@ -237,14 +280,43 @@ impl Logins {
             return;
         };
         let before = login.allocated();
-        let mut opened = None;
         let step = packet.step(eap.as_ref());
         login.note_asked(
             step.sender == Direction::Forward,
             Side::Server,
             packet.time(),
         );
-        let replaced = login.take(&step, conclusion.config, &mut opened);
+        login.retain(&step, conclusion.config);
+        self.held = self.held + login.allocated() - before;
+        match (packet.radius.code, &message, &eap) {
+            (RadiusCode::AccessChallenge, Some(message), Some(eap))
+                if !login.exchange.is_last(eap.identifier) =>
+            {
+                self.hold(place, packet, message, eap);
+            }
+            (RadiusCode::AccessAccept | RadiusCode::AccessReject, ..) => {
+                self.settle_held(place, packet.time(), conclusion, output);
+                self.feed(place, &step, conclusion, output);
+                self.take_end(place, packet, conclusion, output);
+            }
+            _ => self.feed(place, &step, conclusion, output),
+        }
+    }
+
+    /// Passes a packet on to its login.
+    fn feed(
+        &mut self,
+        place: usize,
+        step: &LoginStep<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some(login) = self.radius.get_mut(place) else {
+            return;
+        };
+        let before = login.allocated();
+        let mut opened = None;
+        let replaced = login.advance(step, conclusion.config, &mut opened);
         let replaced_bytes = replaced.as_ref().map_or(0, |replaced| replaced.allocated);
         self.held = self.held + login.allocated() + replaced_bytes - before;
         if let Some(since) = opened {
@@ -252,16 +324,91 @@ impl Logins {
             conclusion.stats.connections += 1;
         }
         if let Some(replaced) = replaced {
-            self.conclude(
-                place,
-                replaced,
-                End::Replaced,
-                packet.time(),
-                conclusion,
-                output,
-            );
+            let now = step.record.timestamp;
+            self.conclude(place, replaced, End::Replaced, now, conclusion, output);
         }
-        self.take_end(place, packet, conclusion, output);
+    }
+
+    /// Holds a challenge back until the next request of its login.
+    fn hold(
+        &mut self,
+        place: usize,
+        packet: &LoginPacket<'_>,
+        message: &[u8],
+        eap: &EapPacket<'_>,
+    ) {
+        let state = self.radius.last_state(place);
+        let Some(login) = self.radius.get_mut(place) else {
+            return;
+        };
+        let before = login.allocated();
+        login.drop_held();
+        login.held = Some(Box::new(HeldChallenge {
+            record: *packet.record(),
+            interface: packet.datagram.interface.clone(),
+            layers: *packet.datagram.layers,
+            is_cut: packet.radius.is_cut,
+            eap: message.into(),
+            identifier: eap.identifier,
+            has_state: packet.radius.attribute(Attribute::State).is_some(),
+            state,
+            is_next: login.exchange.is_last(eap.identifier.wrapping_sub(1)),
+        }));
+        self.held = self.held + login.allocated() - before;
+    }
+
+    /// Passes the challenge on that was held back: it belongs to its login.
+    fn release(
+        &mut self,
+        place: usize,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some(login) = self.radius.get_mut(place) else {
+            return;
+        };
+        let before = login.allocated();
+        let held = login.held.take();
+        self.held = self.held + login.allocated() - before;
+        let Some(held) = held else {
+            return;
+        };
+        let eap = EapPacket::read(&held.eap);
+        let step = LoginStep {
+            sender: Direction::Reverse,
+            record: &held.record,
+            bytes: &[],
+            interface: &held.interface,
+            layers: &held.layers,
+            is_cut: held.is_cut,
+            eap: eap.as_ref(),
+        };
+        self.feed(place, &step, conclusion, output);
+    }
+
+    /// Passes the challenge on that was held back although no request confirms it, unless something contradicts it: then the login lacks packets.
+    fn settle_held(
+        &mut self,
+        place: usize,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let state = self.radius.last_state(place);
+        let Some(login) = self.radius.get_mut(place) else {
+            return;
+        };
+        let Some(held) = &login.held else {
+            return;
+        };
+        if held.is_next && held.state == state {
+            return self.release(place, conclusion, output);
+        }
+        let number = held.record.number;
+        let before = login.allocated();
+        login.drop_held();
+        login.note_lacking((now, number));
+        self.held = self.held + login.allocated() - before;
     }
 
     /// The login of a request that is news, begun if need be.
@@ -279,14 +426,25 @@ impl Logins {
             .radius
             .find(&packet.hop, &packet.radius, may_begin, now);
         match found {
-            Found::Continued(place) => Some(place),
+            Found::Continued(place) => {
+                self.release(place, conclusion, output);
+                Some(place)
+            }
             Found::Resumed(place) => {
-                let exchange = &mut self.radius.get_mut(place)?.exchange;
+                let login = self.radius.get_mut(place)?;
                 // It comes behind later ones.
-                if exchange.is_behind(eap.identifier) {
+                if login.is_behind(eap.identifier) {
                     return None;
                 }
-                exchange.note_missing();
+                let held = login.held.as_ref();
+                if held.is_some_and(|held| held.may_precede(&packet.radius, eap)) {
+                    self.release(place, conclusion, output);
+                }
+                let login = self.radius.get_mut(place)?;
+                let before = login.allocated();
+                login.drop_held();
+                login.exchange.note_missing();
+                self.held = self.held + login.allocated() - before;
                 Some(place)
             }
             Found::Repeated(place) => {
@@ -396,24 +554,6 @@ impl Logins {
         }
     }
 
-    fn remove(
-        &mut self,
-        place: usize,
-        end: End,
-        now: Timestamp,
-        conclusion: &mut Conclusion<'_>,
-        output: &mut ShardOutput<'_>,
-    ) {
-        if let Some(login) = self.radius.get_mut(place)
-            && let Some(handshake) = login.handshake.take()
-        {
-            self.conclude(place, handshake, end, now, conclusion, output);
-        }
-        if let Some(login) = self.radius.remove(place) {
-            self.held -= login.allocated();
-        }
-    }
-
     /// Makes the report of a handshake that was taken out of its login.
     fn conclude(
         &mut self,
@@ -453,6 +593,7 @@ impl Login {
             ends: if goes_up { [low, high] } else { [high, low] },
             request: None,
             retained: None,
+            held: None,
             is_over: false,
         }
     }
@@ -501,8 +642,18 @@ impl Login {
         config: &Config,
         opened: &mut Option<Timestamp>,
     ) -> Option<Box<OpenLogin>> {
-        let (time, number) = (step.record.timestamp, step.record.number);
         self.retain(step, config);
+        self.advance(step, config, opened)
+    }
+
+    /// The same without retaining it.
+    fn advance(
+        &mut self,
+        step: &LoginStep<'_>,
+        config: &Config,
+        opened: &mut Option<Timestamp>,
+    ) -> Option<Box<OpenLogin>> {
+        let (time, number) = (step.record.timestamp, step.record.number);
         let mut replaced = None;
         let Self {
             exchange,
@@ -569,6 +720,39 @@ impl Login {
         Some(open)
     }
 
+    /// Whether the identifier of EAP is that of an earlier request than the last one.
+    fn is_behind(&self, identifier: u8) -> bool {
+        let held = self.held.as_ref();
+        let is_before_held = |held: &HeldChallenge| eap::is_before(identifier, held.identifier);
+        self.exchange.is_behind(identifier) || held.is_some_and(|held| is_before_held(held))
+    }
+
+    /// Forgets the challenge that was held back: it belongs to another login, and the capture lacks that of this one.
+    fn drop_held(&mut self) {
+        if self.held.take().is_some() {
+            self.exchange.note_missing();
+        }
+    }
+
+    /// Notes in the handshake that the capture lacks packets, once no more will come.
+    fn note_lacking(&mut self, place: (Timestamp, u64)) {
+        let Some(open) = &mut self.handshake else {
+            return;
+        };
+        self.exchange.end(place, &mut |delivery| {
+            if let EapDelivery::Chunk(side, chunk @ Chunk::Gap(_)) = delivery {
+                open.tracker.handle_chunk(side, chunk);
+            }
+        });
+        open.allocated = boxed::<OpenLogin>() + open.tracker.allocated();
+    }
+
+    /// Notes what had come of it before it was begun.
+    pub(super) fn resume(&mut self, exchange: EapExchange) {
+        self.facts.method = exchange.method().and_then(method_of);
+        self.exchange = exchange;
+    }
+
     /// Takes the handshake out.
     pub(super) fn take_handshake(&mut self) -> Option<Box<OpenLogin>> {
         self.handshake.take()
@@ -611,7 +795,9 @@ impl Login {
     /// Bytes of memory that it takes apart from its place in the table.
     pub(super) fn allocated(&self) -> usize {
         let handshake = self.handshake.as_ref().map_or(0, |open| open.allocated);
-        handshake + self.retained_bytes()
+        let held = self.held.as_ref();
+        let held = held.map_or(0, |held| boxed::<HeldChallenge>() + held.eap.len());
+        handshake + held + self.retained_bytes()
     }
 
     fn origin(&self, open: &OpenLogin) -> Origin {

@@ -383,6 +383,18 @@ fn forge(
     packet: fn(&mut Random, usize) -> Vec<u8>,
 ) {
     let [after, length] = [random.below(12), random.pick(&[30, 45, 70, 400])];
+    forge_in_each_flow(capture, is_of_client, |packets| {
+        let payload = packet(random, length);
+        Some((after.min(packets.len() - 1), payload))
+    });
+}
+
+/// Adds a datagram of one side to each flow, which `forge` makes from its packets: the place of the one before, and the payload.
+fn forge_in_each_flow(
+    capture: &mut Pcap,
+    is_of_client: bool,
+    mut forge: impl FnMut(&[&Packet]) -> Option<(usize, Vec<u8>)>,
+) {
     let mut flows = BTreeMap::<_, Vec<&Packet>>::new();
     for packet in &capture.packets {
         if let Some(flow) = packet.flow() {
@@ -397,45 +409,7 @@ fn forge(
         let Some((ends, _)) = of_side.and_then(|packet| packet.udp()) else {
             continue;
         };
-        let payload = packet(random, length);
-        let before = packets[after.min(packets.len() - 1)];
-        let bytes = datagram(&ends, &payload);
-        let packet = Packet {
-            time: before.time,
-            wire_length: bytes.len() as u32,
-            bytes,
-        };
-        forged.push(packet.later(1));
-    }
-    capture.packets.extend(forged);
-    sort(capture);
-}
-
-/// Somebody who sees the packets ends each handshake in the name of one side, which goes on: with a fatal alert over DTLS, and with a
-/// CONNECTION_CLOSE in an Initial packet over QUIC.
-fn forge_ends(capture: &mut Pcap, random: &mut Random, is_of_client: bool) {
-    let mut flows = BTreeMap::<_, Vec<&Packet>>::new();
-    for packet in &capture.packets {
-        if let Some(flow) = packet.flow() {
-            flows.entry(flow).or_default().push(packet);
-        }
-    }
-    let mut forged = Vec::new();
-    for packets in flows.into_values() {
-        let is_of_side = |packet: &Packet| goes_up(packet) == is_of_client;
-        let last = packets.iter().rposition(|packet| is_of_side(packet));
-        let Some(last) = last.filter(|last| *last > 0) else {
-            continue;
-        };
-        let before = random.below(last);
-        let Some((ends, _)) = packets[last].udp() else {
-            continue;
-        };
-        let seen: Vec<_> = packets[..=before]
-            .iter()
-            .filter_map(|packet| Some((is_of_side(packet), packet.payload()?)))
-            .collect();
-        let Some(payload) = end(&seen, is_of_client, random) else {
+        let Some((before, payload)) = forge(&packets) else {
             continue;
         };
         let bytes = datagram(&ends, &payload);
@@ -448,6 +422,21 @@ fn forge_ends(capture: &mut Pcap, random: &mut Random, is_of_client: bool) {
     }
     capture.packets.extend(forged);
     sort(capture);
+}
+
+/// Somebody who sees the packets ends each handshake in the name of one side, which goes on: with a fatal alert over DTLS, and with a
+/// CONNECTION_CLOSE in an Initial packet over QUIC.
+fn forge_ends(capture: &mut Pcap, random: &mut Random, is_of_client: bool) {
+    let is_of_side = |packet: &Packet| goes_up(packet) == is_of_client;
+    forge_in_each_flow(capture, is_of_client, |packets| {
+        let last = packets.iter().rposition(|packet| is_of_side(packet))?;
+        let before = (last > 0).then(|| random.below(last))?;
+        let seen: Vec<_> = packets[..=before]
+            .iter()
+            .filter_map(|packet| Some((is_of_side(packet), packet.payload()?)))
+            .collect();
+        Some((before, end(&seen, is_of_client, random)?))
+    });
 }
 
 /// What ends a handshake in the name of a side, after these datagrams: each with whether it is that side's.

@@ -9,7 +9,7 @@
 mod changes;
 mod datagrams;
 mod forged;
-mod initials;
+pub(crate) mod initials;
 mod packets;
 mod tunnels;
 

@@ -141,6 +141,11 @@ struct Waiting {
 }
 
 impl Messages {
+    /// The number of the next message; 0 before the first hello.
+    pub(super) fn next(&self) -> u16 {
+        self.next.unwrap_or_default()
+    }
+
     /// Takes a fragment, and calls `give` for each message that it completes.
     pub(super) fn push(
         &mut self,

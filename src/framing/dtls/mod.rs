@@ -5,6 +5,7 @@
 //! | [`demux`] | which datagrams carry DTLS, and which begin a handshake |
 //! | [`record`] | the headers of records, and copies of them |
 //! | [`fragment`] | messages in any number of fragments, in any order |
+//! | [`origin`] | who has sent a datagram, where its addresses do not say it |
 //! | [`unsealing`] | opening alerts with the keys that the user gives |
 //!
 //! # What replaces the acknowledgments of TCP?
@@ -23,6 +24,7 @@
 
 mod demux;
 mod fragment;
+mod origin;
 mod record;
 mod unsealing;
 
@@ -63,8 +65,8 @@ struct Sender {
     flight: Flight,
     /// Bytes of its datagrams so far.
     bytes: u32,
-    /// The last alert in the clear, so that a copy of it counts once.
-    last_alert: Option<(u64, u8)>,
+    /// The latest alerts in the clear, by number and description, so that copies of them count once.
+    alerts: [Option<(u64, u8)>; RECENT_ALERTS],
     has_changed_cipher: bool,
     /// What looks like Finished, and came before ChangeCipherSpec: datagrams may be out of order, and a bit of an epoch may be wrong.
     early_finished: Option<EarlyFinished>,
@@ -95,7 +97,12 @@ struct Flight {
     packet: u64,
     /// When the last message of it that was new was sent.
     last_new: Option<Timestamp>,
+    /// The same of messages in the clear: anybody can send what looks like an encrypted record.
+    last_in_clear: Option<Timestamp>,
 }
+
+/// Alerts of a side whose copies are recognised. A side sends one, and mirrored ports show it a second time.
+const RECENT_ALERTS: usize = 4;
 
 impl DtlsRecords {
     /// Records of an association of which none was read.
@@ -153,7 +160,7 @@ impl DtlsRecords {
     pub(crate) fn delivery(&self, sender: Direction) -> DeliveryState {
         let flight = self.senders[sender].flight;
         let mut state = DeliveryState::default();
-        state.last_data = flight.last_new;
+        state.last_data = flight.last_in_clear;
         state.outstanding = flight.copies;
         state.data_end = self.senders[sender].bytes;
         state
@@ -204,8 +211,14 @@ impl DtlsRecords {
                 sequence,
             } => {
                 let window = &mut self.senders[sender].windows[usize::from(epoch > 0)];
-                let standing = window.take(sequence);
-                let is_copy = standing == Standing::Copy;
+                // Alerts in the clear are easily forged, so they take no number away from what follows.
+                let is_alert = epoch == 0 && content_type == ContentType::Alert;
+                let standing = match is_alert {
+                    true => window.look(sequence),
+                    false => window.take(sequence),
+                };
+                // Numbers that moved on so far that this one is too old say nothing about an alert: somebody else may have moved them.
+                let is_copy = standing == Standing::Copy || standing == Standing::Old && !is_alert;
                 if standing == Standing::Far {
                     return; // somebody else may have sent it
                 }
@@ -265,17 +278,16 @@ impl DtlsRecords {
                 self.handle_fragments(sender, record, arrival, recipient)
             }
             (ContentType::Alert, [level, description]) => {
-                let has_number_of_alert = own
-                    .last_alert
-                    .is_some_and(|(number, _)| number == record.sequence);
                 // Servers may give the number of a HelloVerifyRequest again: they keep no state behind it (RFC 6347 §4.2.1).
                 let hellos = recipient.hellos();
                 let keeps_state = hellos.client == Some(sender) || hellos.server_hello.is_some();
-                if record.is_copy && !has_number_of_alert && keeps_state {
+                if record.is_copy && keeps_state {
                     return; // receivers discard it (RFC 6347 §4.1.2.6)
                 }
-                let last = own.last_alert.replace((record.sequence, *description));
-                if last != own.last_alert {
+                let said = Some((record.sequence, *description));
+                if !own.alerts.contains(&said) {
+                    own.alerts.rotate_right(1);
+                    own.alerts[0] = said;
                     let seen = Seen::Alert {
                         level: AlertLevel(*level),
                         description: AlertDescription(*description),
@@ -291,6 +303,7 @@ impl DtlsRecords {
                 recipient.take(sender, Seen::ChangeCipherSpec { at: arrival });
                 if let Some(EarlyFinished { unit, content, at }) = early {
                     self.senders[sender].finished = Some(unit.length);
+                    self.note_new(sender, None, at);
                     emit_sealed(sender, unit, content, at, recipient);
                 }
             }
@@ -360,7 +373,7 @@ impl DtlsRecords {
                 let at = arrival;
                 own.early_finished
                     .get_or_insert(EarlyFinished { unit, content, at });
-                return self.note_new(sender, None, arrival);
+                return;
             }
             ContentType::Handshake if own.finished.is_none() => {
                 own.finished = Some(unit.length);
@@ -434,6 +447,9 @@ impl DtlsRecords {
             flight.copies = Some(first_copy(own.bytes, arrival.time));
         }
         flight.last_new = Some(arrival.time);
+        if message.is_some() {
+            flight.last_in_clear = flight.last_new;
+        }
     }
 
     /// Notes that `sender` repeats a message.
@@ -861,6 +877,94 @@ mod tests {
             .message(SERVER, 3, 0, &[0xfe, 0xff, 1, 9])
             .send(SERVER, &alert(0, 40));
         assert_eq!(refused.items()[2..], ["server: alert 40"]);
+    }
+
+    #[test]
+    fn forged_alerts_take_no_number_away() {
+        let alert = |number, description| record(21, 0, number, &[], &[2, description]);
+        let forged = |numbers: std::ops::Range<u64>| {
+            let peers = Peers::default().hellos(&[]);
+            numbers.fold(peers, |peers, number| {
+                peers.send(CLIENT, &alert(number, 80))
+            })
+        };
+        let genuine = forged(1..4).send(CLIENT, &alert(1, 48)).items();
+        assert!(
+            genuine.contains(&"client: alert 48".to_owned()),
+            "{genuine:?}"
+        );
+        // Nor from messages.
+        let key_exchange = record(22, 0, 1, &[], &message(16, 1, &[0]));
+        let twice = forged(1..4)
+            .send(CLIENT, &key_exchange)
+            .send(CLIENT, &key_exchange);
+        assert_eq!(twice.copies(CLIENT), 1);
+    }
+
+    #[test]
+    fn an_encrypted_record_ahead_of_its_change_of_ciphers_says_nothing() {
+        let sent = |datagrams: &[&[u8]]| {
+            let peers = Peers::default().hellos(&[]);
+            let datagrams = datagrams.iter();
+            datagrams.fold(peers, |peers, datagram| peers.send(SERVER, datagram))
+        };
+        let forged = record(22, 1, 0, &[], &[0; 48]);
+        let state = |peers: Peers| Direction::BOTH.map(|side| peers.records.delivery(side));
+        assert_eq!(state(sent(&[&forged]))[0], state(sent(&[]))[0]);
+        let last = |peers: &Peers| peers.records.delivery(SERVER).last_data;
+        assert_eq!(last(&sent(&[&forged])), last(&sent(&[])));
+    }
+
+    #[test]
+    fn messages_and_numbers_say_who_has_sent_a_datagram() {
+        let script: [(Direction, &[u8]); 12] = [
+            (
+                CLIENT,
+                &record(22, 0, 0, &[], &message(1, 0, &client_hello(&[]))),
+            ),
+            (
+                SERVER,
+                &record(22, 0, 0, &[], &message(3, 0, &[0xfe, 0xff, 1, 9])),
+            ),
+            (
+                CLIENT,
+                &record(22, 0, 1, &[], &message(1, 1, &client_hello(&[]))),
+            ),
+            (
+                SERVER,
+                &record(22, 0, 1, &[], &message(2, 1, &server_hello(&[]))),
+            ),
+            (SERVER, &record(22, 0, 2, &[], &message(11, 2, &[0, 0, 0]))),
+            (SERVER, &record(22, 0, 3, &[], &message(14, 3, &[]))),
+            (CLIENT, &record(22, 0, 2, &[], &message(11, 2, &[0, 0, 0]))),
+            (CLIENT, &record(22, 0, 3, &[], &message(16, 3, &[0]))),
+            (CLIENT, &record(20, 0, 5, &[], &[1])),
+            (CLIENT, &record(22, 1, 0, &[], &[0; 48])),
+            (SERVER, &record(20, 0, 4, &[], &[1])),
+            (SERVER, &record(22, 1, 0, &[], &[0; 48])),
+        ];
+        let sender = |peers: &Peers, datagram: &[u8]| {
+            let payload = Payload {
+                captured: datagram,
+                missing: 0,
+            };
+            peers.records.sender_of(payload, CLIENT)
+        };
+        let mut peers = Peers::default();
+        for (place, (side, datagram)) in script.iter().enumerate() {
+            let told = sender(&peers, datagram);
+            let is_skipped = place == 8; // a number that neither side has come to
+            assert_eq!(told, (!is_skipped).then_some(*side), "{place}");
+            peers = peers.send(*side, datagram);
+        }
+        // Both sides have sent as many.
+        let data = record(23, 1, 1, &[], &[0; 30]);
+        assert_eq!(sender(&peers, &data), None);
+        peers = peers.send(CLIENT, &data);
+        assert_eq!(sender(&peers, &data), Some(SERVER));
+        for other in [&[][..], &[0x2e, 1, 2, 0, 4, 0, 0, 0, 0], &[22, 0xfe]] {
+            assert_eq!(sender(&peers, other), None);
+        }
     }
 
     #[test]

@@ -153,8 +153,10 @@ const FAR: u64 = 1 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     New,
-    /// It was seen before, or is too old to tell.
+    /// It was seen before.
     Copy,
+    /// It is too old to tell.
+    Old,
     /// It is far ahead of all others.
     Far,
 }
@@ -163,6 +165,12 @@ impl ReplayWindow {
     /// The number that follows the highest one so far.
     pub(super) const fn end(&self) -> u64 {
         self.end
+    }
+
+    /// What a number says, without noting it.
+    pub(super) const fn look(&self, sequence: u64) -> Standing {
+        let mut window = *self;
+        window.take(sequence)
     }
 
     /// Notes a number.
@@ -179,7 +187,10 @@ impl ReplayWindow {
             return Standing::New;
         }
         let age = self.end - 1 - sequence;
-        if age >= 64 || self.seen >> age & 1 == 1 {
+        if age >= 64 {
+            return Standing::Old;
+        }
+        if self.seen >> age & 1 == 1 {
             return Standing::Copy;
         }
         self.seen |= 1 << age;
@@ -287,24 +298,20 @@ mod tests {
     #[test]
     fn a_number_counts_once_in_any_order() {
         let mut window = ReplayWindow::default();
-        for (sequence, is_new) in [
-            (5, true),
-            (5, false),
-            (3, true),
-            (6, true),
-            (3, false),
-            (100, true),
-            (36, false), // too old to tell
-            (37, true),
-            (1_123, true),
-            (100, false),
+        for (sequence, expected) in [
+            (5, Standing::New),
+            (5, Standing::Copy),
+            (3, Standing::New),
+            (6, Standing::New),
+            (3, Standing::Copy),
+            (100, Standing::New),
+            (36, Standing::Old),
+            (37, Standing::New),
+            (1_123, Standing::New),
+            (100, Standing::Old),
         ] {
+            assert_eq!(window.look(sequence), expected, "{sequence}");
             let standing = window.take(sequence);
-            let expected = if is_new {
-                Standing::New
-            } else {
-                Standing::Copy
-            };
             assert_eq!(standing, expected, "{sequence}");
         }
     }
@@ -328,6 +335,6 @@ mod tests {
         assert_eq!(window.take(1 << 40), Standing::Far);
         assert_eq!(window.take((1 << 40) + 1), Standing::New);
         assert_eq!(window.take((1 << 40) + 2), Standing::New);
-        assert_eq!(window.take(FAR + 2), Standing::Copy);
+        assert_eq!(window.take(FAR + 2), Standing::Old);
     }
 }

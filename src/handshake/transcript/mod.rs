@@ -371,6 +371,11 @@ impl Transcript {
         &self.alerts
     }
 
+    /// Whether there may have been more alerts than these.
+    pub(super) fn may_lack_alerts(&self) -> bool {
+        self.alerts.len() >= writer::MAX_ALERTS
+    }
+
     /// What TLS 1.3 peers did after ServerHello, in order; no more than [`MAX_OBSERVATIONS`].
     pub(super) fn observations(&self) -> &[Observation] {
         &self.observations

@@ -31,7 +31,7 @@ use super::parts::{
 use super::{EapEnd, MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS, hello_units};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
-const MAX_ALERTS: usize = 16;
+pub(super) const MAX_ALERTS: usize = 16;
 impl Transcript {
     /// Takes what `sender` was seen to do.
     #[inline]

@@ -76,7 +76,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
     if let Some(is_banner) = plain_text_of_server(transcript) {
         return Conclusion::failed(cause::not_tls(transcript, is_banner));
     }
-    if are_alerts_contradictory(transcript) {
+    if transcript.is_dtls() && dtls::are_alerts_doubtful(transcript) {
         return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
     }
     let alert = decisive_alert(transcript);
@@ -333,22 +333,8 @@ pub(super) fn is_refuted(transcript: &Transcript, alert: &AlertSeen) -> bool {
     is_sent_by_nobody || last.is_some_and(|last| last > alert.at.time)
 }
 
-/// Whether fatal alerts over UDP contradict each other and nothing refutes one of them: a side sends only one, and none once it has received
-/// that of its peer.
-pub(super) fn are_alerts_contradictory(transcript: &Transcript) -> bool {
-    let mut alerts = transcript.alerts().iter().filter(|alert| {
-        is_forgeable(transcript, alert)
-            && !alert.is_late
-            && !transcript.is_reaction(alert)
-            && !is_refuted(transcript, alert)
-    });
-    let said = |alert: &AlertSeen| (transcript.side(alert.sender), alert.description());
-    let first = alerts.next().map(said);
-    alerts.any(|alert| Some(said(alert)) != first)
-}
-
 /// Whether an alert is fatal and in the clear, over UDP.
-fn is_forgeable(transcript: &Transcript, alert: &AlertSeen) -> bool {
+pub(super) fn is_forgeable(transcript: &Transcript, alert: &AlertSeen) -> bool {
     transcript.is_dtls() && !alert.is_encrypted() && alert.level() == Some(AlertLevel::Fatal)
 }
 

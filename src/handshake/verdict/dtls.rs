@@ -18,7 +18,7 @@ use crate::event::{ClientCertificate, Evidence, Outcome, UnknownBecause};
 use crate::flow::Side;
 use crate::handshake::cause;
 use crate::handshake::end::End;
-use crate::handshake::transcript::{Observation, Observed, Transcript};
+use crate::handshake::transcript::{AlertSeen, Observation, Observed, Transcript};
 use crate::tls::{CipherSuite, HandshakeType};
 
 use super::conclusion::{CleartextRule, Conclusion};
@@ -89,6 +89,57 @@ pub(super) fn silence(transcript: &Transcript, end: End) -> Conclusion {
     Conclusion::inferred(cause::unanswered_flight(transcript, owing, copies), &D1)
 }
 
+/// Whether alerts in the clear leave open what ended the handshake, since anybody can send one in the name of a side, and nothing refutes
+/// them: they contradict each other, there are too many, encrypted records of their sender follow, which may be forged as well, or a client
+/// refuses a certificate before the server has said anything.
+pub(super) fn are_alerts_doubtful(transcript: &Transcript) -> bool {
+    let standing = || {
+        transcript.alerts().iter().filter(|alert| {
+            cleartext::is_forgeable(transcript, alert)
+                && !alert.is_late
+                && !transcript.is_reaction(alert)
+                && !cleartext::is_refuted(transcript, alert)
+        })
+    };
+    // A side sends only one, and none once it has received that of its peer.
+    let said = |alert: &AlertSeen| (transcript.side(alert.sender), alert.description());
+    let mut others = standing().map(said);
+    let first = others.next();
+    let is_doubtful =
+        |alert| is_followed_by_sealed(transcript, alert) || is_premature(transcript, alert);
+    transcript.may_lack_alerts()
+        || others.any(|other| Some(other) != first)
+        || standing().any(is_doubtful)
+}
+
+/// Whether encrypted records came of the sender of an alert after it.
+fn is_followed_by_sealed(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let side = transcript.side(alert.sender);
+    let peer = transcript.peer(side);
+    let is_later = |time| time > alert.at.time;
+    let is_sealed = |other: &AlertSeen| other.sender == alert.sender && other.is_encrypted();
+    let mut alerts = transcript.alerts().iter();
+    let mut records = transcript.observations().iter();
+    let is_record = |seen: &Observation| {
+        let is_sealed = matches!(seen.what, Observed::Handshake(_) | Observed::Record(_));
+        seen.side == side && is_sealed && is_later(seen.time)
+    };
+    peer.finished.is_some_and(is_later)
+        || peer.application_data.is_some_and(is_later)
+        || alerts.any(|other| is_sealed(other) && is_later(other.at.time))
+        || records.any(is_record)
+}
+
+/// Whether a client refuses a certificate before the server's ServerHello.
+fn is_premature(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let server = transcript.peer(Side::Server);
+    let is_about_certificate = alert.description().is_some_and(cause::is_about_certificate);
+    transcript.side(alert.sender) == Side::Client
+        && is_about_certificate
+        && !transcript.is_past_server_hello()
+        && server.certificate.is_none()
+}
+
 /// Whether the capture may lack the client's Certificate message, so that nothing shows whether the server misses a
 /// certificate.
 fn may_lack_certificate(transcript: &Transcript) -> bool {
@@ -102,7 +153,7 @@ fn may_lack_certificate(transcript: &Transcript) -> bool {
 /// The verdict on a handshake of DTLS 1.3 without keys, after its ServerHello.
 pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
     let records = Records::of(transcript);
-    if !records.is_accepted() && cleartext::are_alerts_contradictory(transcript) {
+    if !records.is_accepted() && are_alerts_doubtful(transcript) {
         return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
     }
     if let Some(alert) = transcript
@@ -445,6 +496,48 @@ mod tests {
             let forged = forged().alert(CLIENT, AlertDescription::UnknownCa);
             assert_eq!(verdict(forged), client);
         }
+    }
+
+    #[test]
+    fn an_alert_that_encrypted_records_of_its_sender_follow_decides_nothing() {
+        let refused = || {
+            let script = answered(CHAIN).alert(SERVER, AlertDescription::UnknownCa);
+            script.delivery(SERVER, |delivery| delivery.last_data = None)
+        };
+        let expected = "failure observed: unknown_ca by server";
+        assert_eq!(refused().verdict(), expected);
+        assert_eq!(refused().finished_12(SERVER).verdict(), "success observed");
+        assert_eq!(refused().sealed_alert(SERVER).verdict(), "unknown observed");
+        assert_eq!(refused().sealed_alert(CLIENT).verdict(), expected);
+    }
+
+    #[test]
+    fn a_client_that_has_received_nothing_refuses_no_certificate() {
+        let refused = |script: Script, description| {
+            let script = script.alert(CLIENT, description);
+            let script = script.delivery(CLIENT, |delivery| delivery.last_data = None);
+            script.verdict()
+        };
+        for description in [
+            AlertDescription::UnknownCa,
+            AlertDescription::CertificateExpired,
+        ] {
+            assert_eq!(refused(hello(), description), "unknown observed");
+        }
+        let version = refused(hello(), AlertDescription::ProtocolVersion);
+        assert_eq!(version, "failure observed: protocol_mismatch by client");
+        let known = refused(asked(), AlertDescription::UnknownCa);
+        assert_eq!(known, "failure observed: unknown_ca by client");
+    }
+
+    #[test]
+    fn more_alerts_than_are_written_down_decide_nothing() {
+        let forged = (0..40).fold(asked(), |script, _| {
+            script.alert(CLIENT, AlertDescription::InternalError)
+        });
+        let refused = forged.alert(CLIENT, AlertDescription::UnknownCa);
+        let refused = refused.delivery(CLIENT, |delivery| delivery.last_data = None);
+        assert_eq!(refused.verdict(), "unknown observed");
     }
 
     #[test]

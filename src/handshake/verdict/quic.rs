@@ -24,6 +24,7 @@ use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::transcript::{CloseSeen, DatagramSeen, QuicFacts, Transcript};
 use crate::time::Timestamp;
+use crate::tls::AlertDescription;
 use crate::transport::quic::QuicVersion;
 
 use super::conclusion::Conclusion;
@@ -114,7 +115,7 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
     match decisive_close(quic, &evidence) {
         Closed::By(close) => {
             return given_up_undelivered(transcript, quic, close)
-                .unwrap_or_else(|| from_close(transcript, quic, close));
+                .unwrap_or_else(|| from_close(&evidence, quic, close));
         }
         Closed::Contradictory => return Conclusion::unknown(UnknownBecause::AmbiguousRecords),
         Closed::Not => {}
@@ -218,6 +219,9 @@ pub(in crate::handshake) fn is_decided(transcript: &Transcript, quic: &QuicFacts
 
 /// Whether a side has closed, by a packet that anybody may have sent: what its sender does next tells whether that was the side itself.
 pub(in crate::handshake) fn is_closing(transcript: &Transcript, quic: &QuicFacts) -> bool {
+    if quic.closes().is_empty() {
+        return false;
+    }
     let evidence = QuicEvidence::new(transcript, quic);
     !matches!(decisive_close(quic, &evidence), Closed::Not)
 }
@@ -392,6 +396,20 @@ impl<'t> QuicEvidence<'t> {
         self.server_went_on()
             || of_sender()
                 .any(|seen| is_alone && has_handshake(seen) || had_completed(seen) || goes_on(seen))
+    }
+
+    /// Whether a CONNECTION_CLOSE in an Initial packet gives a certificate as its reason, although its sender cannot have received one: those
+    /// come in Handshake packets, of which none of either side was seen by then. So it may be forged.
+    fn cannot_know_reason(&self, close: &CloseSeen) -> bool {
+        let is_about_certificate = close
+            .close
+            .alert()
+            .is_some_and(|code| cause::is_about_certificate(AlertDescription(code)));
+        let has_keys = |seen: &DatagramSeen| {
+            let shape = &seen.shape;
+            seen.time <= close.at.time && (shape.handshakes > 0 || shape.short_length > 0)
+        };
+        close.level == Level::Initial && is_about_certificate && !self.seen.iter().any(has_keys)
     }
 
     /// Whether both sides have gone on with 1-RTT packets alone, in turns.
@@ -652,6 +670,9 @@ fn genuine_closes<'q>(
 
 /// Whether a side was seen to close the connection.
 pub(in crate::handshake) fn has_closed(transcript: &Transcript, quic: &QuicFacts) -> bool {
+    if quic.closes().is_empty() {
+        return false;
+    }
     let evidence = QuicEvidence::new(transcript, quic);
     genuine_closes(quic, &evidence).next().is_some()
 }
@@ -689,18 +710,22 @@ fn given_up_undelivered(
     Some(Conclusion::failed(failure))
 }
 
-fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Conclusion {
+fn from_close(evidence: &QuicEvidence<'_>, quic: &QuicFacts, seen: &CloseSeen) -> Conclusion {
     let is_readable = quic
         .closes()
         .iter()
         .any(|other| other.side == seen.side && other.level == Level::Initial);
+    let failure = match evidence.cannot_know_reason(seen) {
+        true => cause::premature_quic_close(seen.side, seen.close),
+        false => cause::quic_close(evidence.transcript, seen.side, seen.close),
+    };
     Conclusion {
         evidence: if is_readable {
             Evidence::Observed
         } else {
             Evidence::Decrypted
         },
-        ..Conclusion::failed(cause::quic_close(transcript, seen.side, seen.close))
+        ..Conclusion::failed(failure)
     }
 }
 
@@ -1283,8 +1308,12 @@ mod tests {
             script.then_nothing(2_000).verdict()
         };
         for (side, name) in [(CLIENT, "client"), (SERVER, "server")] {
-            let refused = format!("failure observed: unknown_ca by {name}");
-            assert_eq!(followed(forged(unanswered(), side), &[]), refused);
+            // Nobody has shown a certificate by then.
+            let closed = format!("failure observed: connection_closed by {name}");
+            assert_eq!(followed(forged(unanswered(), side), &[]), closed);
+            let other = closes(unanswered(), side, Level::Initial, 0x178);
+            let refused = format!("failure observed: no_application_protocol by {name}");
+            assert_eq!(followed(other, &[]), refused);
             assert_eq!(followed(forged(hellos(), side), USED), "success Q1");
         }
         // Who has keys for Handshake packets closes in these, too.
@@ -1308,7 +1337,6 @@ mod tests {
                 .verdict()
         };
         let forged = (SERVER, Level::Initial, 0x128);
-        let client = "failure observed: unknown_ca by client";
         assert_eq!(
             closed(&[forged, (CLIENT, Level::Initial, 0x130)]),
             "unknown observed"
@@ -1323,7 +1351,8 @@ mod tests {
         );
         // It answers that of its peer.
         let answer = (SERVER, Level::Initial, NO_ERROR);
-        assert_eq!(closed(&[(CLIENT, Level::Initial, 0x130), answer]), client);
+        let client = "failure observed: no_application_protocol by client";
+        assert_eq!(closed(&[(CLIENT, Level::Initial, 0x178), answer]), client);
     }
 
     #[test]

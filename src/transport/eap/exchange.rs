@@ -71,6 +71,12 @@ const MAX_FLIGHT: u32 = 1 << 20;
 /// How far the identifier of a late packet may be behind that of the last request: a login begins at any number, and takes a few dozen.
 const FAR_BEHIND: u8 = 32;
 
+/// Whether a server that counts its requests had sent the one with an identifier not long before that with the `last`.
+#[must_use]
+pub fn is_before(identifier: u8, last: u8) -> bool {
+    (1..=FAR_BEHIND).contains(&last.wrapping_sub(identifier))
+}
+
 /// A gap whose length is not known. The next bytes begin a record.
 const UNKNOWN_LENGTH: u32 = 1;
 
@@ -93,12 +99,18 @@ impl EapExchange {
         self.request.is_none_or(|request| request.is_answered)
     }
 
+    /// Whether the identifier is that of the last request, seen or answered.
+    #[must_use]
+    pub fn is_last(&self, identifier: u8) -> bool {
+        self.request
+            .is_some_and(|last| last.identifier == identifier)
+    }
+
     /// Whether the identifier is that of a request not long before the last one: servers count up, so the packet comes late.
     #[must_use]
     pub fn is_behind(&self, identifier: u8) -> bool {
-        self.request.is_some_and(|last| {
-            (1..=FAR_BEHIND).contains(&last.identifier.wrapping_sub(identifier))
-        })
+        self.request
+            .is_some_and(|last| is_before(identifier, last.identifier))
     }
 
     /// Takes a request or a response. Repeated ones are no news.

@@ -12,5 +12,5 @@
 mod exchange;
 mod packet;
 
-pub use exchange::{EapDelivery, EapExchange};
+pub use exchange::{EapDelivery, EapExchange, is_before};
 pub use packet::{EapCode, EapMethod, EapPacket, TlsFragment};

@@ -20,6 +20,8 @@ impl QuicVersion {
     pub const V1: Self = Self(1);
     /// RFC 9369.
     pub const V2: Self = Self(0x6b33_43cf);
+    /// That of version 2 in its drafts, from draft-ietf-quic-v2-01 on, with a salt of its own.
+    pub(crate) const V2_DRAFT: Self = Self(0x709a_50c4);
     /// Google's, with TLS: before the IETF's drafts.
     pub(crate) const T050: Self = Self(0x5430_3530);
     pub(crate) const T051: Self = Self(0x5430_3531);
@@ -38,7 +40,7 @@ impl QuicVersion {
         }
     }
 
-    /// Whether tlscope can open the Initial packets of this version: v1, v2, the drafts from 22 on, and
+    /// Whether tlscope can open the Initial packets of this version: v1, v2 and its draft, the drafts from 22 on, and
     /// those that Google and Facebook made of these.
     #[must_use]
     pub const fn is_supported(self) -> bool {
@@ -46,7 +48,13 @@ impl QuicVersion {
             Some(draft) => matches!(draft, FIRST_DRAFT..=LAST_DRAFT),
             None => matches!(
                 self,
-                Self::V1 | Self::V2 | Self::T050 | Self::T051 | Self::MVFST | Self::MVFST_27
+                Self::V1
+                    | Self::V2
+                    | Self::V2_DRAFT
+                    | Self::T050
+                    | Self::T051
+                    | Self::MVFST
+                    | Self::MVFST_27
             ),
         }
     }
@@ -65,7 +73,7 @@ impl QuicVersion {
     pub(super) const fn packet_type(self, first_byte: u8) -> PacketType {
         let bits = first_byte >> 4 & 3;
         let rotated = match self {
-            Self::V2 => (bits + 3) & 3,
+            Self::V2 | Self::V2_DRAFT => (bits + 3) & 3,
             _ => bits,
         };
         match rotated {
@@ -87,6 +95,7 @@ impl fmt::Display for QuicVersion {
         match (*self, self.draft()) {
             (Self::V1, _) => f.write_str("QUIC v1"),
             (Self::V2, _) => f.write_str("QUIC v2"),
+            (Self::V2_DRAFT, _) => f.write_str("QUIC v2 (draft)"),
             (_, Some(draft)) => write!(f, "QUIC draft-{draft}"),
             _ => write!(f, "QUIC 0x{:08x}", self.0),
         }
@@ -102,6 +111,7 @@ mod tests {
         let name = |version| QuicVersion(version).to_string();
         assert_eq!(name(1), "QUIC v1");
         assert_eq!(name(0x6b33_43cf), "QUIC v2");
+        assert_eq!(name(0x709a_50c4), "QUIC v2 (draft)");
         assert_eq!(name(0xff00_001d), "QUIC draft-29");
         assert_eq!(name(0x1a2a_3a4a), "QUIC 0x1a2a3a4a");
     }
@@ -109,7 +119,7 @@ mod tests {
     #[test]
     fn only_versions_whose_keys_are_known_are_supported() {
         let is_supported = |version| QuicVersion(version).is_supported();
-        assert!(is_supported(1) && is_supported(0x6b33_43cf));
+        assert!(is_supported(1) && is_supported(0x6b33_43cf) && is_supported(0x709a_50c4));
         assert!(is_supported(0xff00_0016) && is_supported(0xff00_0022));
         assert!(!is_supported(0xff00_0015) && !is_supported(0xff00_0023));
         assert!(!is_supported(0) && !is_supported(2) && !is_supported(0x1a2a_3a4a));
@@ -122,6 +132,8 @@ mod tests {
             |version: QuicVersion| [0xc0, 0xd0, 0xe0, 0xf0].map(|first| version.packet_type(first));
         use PacketType::{Handshake, Initial, Retry, ZeroRtt};
         assert_eq!(types(QuicVersion::V1), [Initial, ZeroRtt, Handshake, Retry]);
-        assert_eq!(types(QuicVersion::V2), [Retry, Initial, ZeroRtt, Handshake]);
+        for version in [QuicVersion::V2, QuicVersion::V2_DRAFT] {
+            assert_eq!(types(version), [Retry, Initial, ZeroRtt, Handshake]);
+        }
     }
 }

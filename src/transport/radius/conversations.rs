@@ -7,6 +7,12 @@
 //!
 //! If the capture lacks a challenge, its State is unknown. Then the login of the same
 //! device between the same hosts goes on.
+//!
+//! An identifier is used again as soon as its request is answered. If the capture lacks
+//! that answer and the next request, the answer to that one seems to belong to the first.
+//! So an answer also has to fit its request in the attributes that it repeats, and counts
+//! once a request of the same user repeats its State: no packet joins a login whose user
+//! or device it contradicts.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
@@ -18,7 +24,7 @@ use crate::flow::AddressBytes;
 use crate::time::Timestamp;
 
 use super::super::SeenPackets;
-use super::packet::{Attribute, RadiusPacket};
+use super::packet::{Attribute, RadiusCode, RadiusPacket};
 
 /// The two ends between which RADIUS packets go: an access server or proxy, and a server or proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +85,9 @@ pub struct Conversations<T> {
 pub struct Conversation<T> {
     /// What its owner knows of it.
     pub value: T,
+    /// The device that logs in and its user, hashed, as far as they are known. Each request repeats the identity that EAP began with
+    /// (RFC 3579 §2.1).
+    names: Names,
     /// Tells it from others that had its place.
     number: u32,
     last: Timestamp,
@@ -98,10 +107,35 @@ struct RequestKey {
     identifier: u8,
 }
 
+/// Calling-Station-Id and User-Name of a request, hashed.
+type Names = [Option<u64>; 2];
+
+/// The State of a packet, as far as it was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StateSeen {
+    /// The snap length may have cut it.
+    Cut,
+    Absent,
+    Hash(u64),
+}
+
+impl StateSeen {
+    /// Whether two packets may have the same.
+    fn may_be(self, other: Self) -> bool {
+        self == other || self == Self::Cut || other == Self::Cut
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Request {
     place: usize,
     authenticator: [u8; 16],
+    /// That of the challenge that it answers.
+    state: StateSeen,
+    /// The identifier of the EAP packet in it.
+    eap: Option<u8>,
+    /// A hash of its Proxy-State attributes; `None` without them, and if the snap length cut the packet.
+    proxies: Option<u64>,
     /// The authenticator of its answer, once that was seen: it depends on the request, and on all bytes of the answer (RFC 2865
     /// §3).
     answer: Option<[u8; 16]>,
@@ -166,22 +200,30 @@ impl<T> Conversations<T> {
         if self.seen.insert(digest, now).is_some() {
             return Found::Copied;
         }
-        let state = self.state(hop, packet);
-        let known = state.and_then(|state| self.states.get(&state).copied());
-        let found = match known {
+        let names = self.names(packet);
+        let found = match self.login_of_state(hop, packet, names) {
             Some(place) => Found::Continued(place),
             None if may_begin => Found::Unknown,
             None => {
                 let station = self.station(hop, packet);
-                let place = station.and_then(|station| self.stations.get(&station));
-                place.map_or(Found::Unknown, |place| Found::Resumed(*place))
+                let place = station.and_then(|station| self.stations.get(&station).copied());
+                let place = place.filter(|place| !self.contradicts(*place, names));
+                place.map_or(Found::Unknown, Found::Resumed)
             }
         };
         if let Found::Continued(place) | Found::Resumed(place) = found {
-            self.note_request(place, key, packet.authenticator);
+            self.note_names(place, names);
+            self.note_request(place, hop, packet);
             self.touch(place, now);
         }
         found
+    }
+
+    /// A hash of the State that the next request of a login repeats; `None` if it is not known, or if it turned out to belong to another
+    /// login.
+    #[must_use]
+    pub fn last_state(&self, place: usize) -> Option<u64> {
+        self.places.get(place)?.as_ref()?.state
     }
 
     /// Begins a login with a request; returns its place.
@@ -197,6 +239,7 @@ impl<T> Conversations<T> {
         let station = self.station(hop, packet);
         let conversation = Conversation {
             value,
+            names: self.names(packet),
             number,
             last: now,
             requests: [None; RECENT],
@@ -217,11 +260,7 @@ impl<T> Conversations<T> {
         if let Some(station) = station {
             self.stations.insert(station, place);
         }
-        let key = RequestKey {
-            hop: *hop,
-            identifier: packet.identifier,
-        };
-        self.note_request(place, key, packet.authenticator);
+        self.note_request(place, hop, packet);
         self.order.push_back((place, number, now));
         place
     }
@@ -233,7 +272,7 @@ impl<T> Conversations<T> {
             identifier: packet.identifier,
         };
         let digest = self.digest(hop, packet);
-        let Some(request) = self.requests.get_mut(&key) else {
+        let Some(request) = self.requests.get(&key).copied() else {
             return Answered::Unknown;
         };
         let place = request.place;
@@ -244,9 +283,14 @@ impl<T> Conversations<T> {
         if self.seen.insert(digest, now).is_some() {
             return Answered::Copied;
         }
-        request.answer = Some(packet.authenticator);
+        if !self.may_answer(key, &request, packet) {
+            return Answered::Unknown;
+        }
+        if let Some(request) = self.requests.get_mut(&key) {
+            request.answer = Some(packet.authenticator);
+        }
         self.touch(place, now);
-        if let Some(state) = self.state(hop, packet)
+        if let StateSeen::Hash(state) = self.state(hop, packet)
             && let Some(Some(conversation)) = self.places.get_mut(place)
         {
             let before = conversation.state.replace(state);
@@ -309,7 +353,89 @@ impl<T> Conversations<T> {
         let request = self.requests.get(key)?;
         let conversation = self.places.get(request.place)?.as_ref()?;
         let is_last = conversation.requests[conversation.newest] == Some(*key);
-        (is_last && request.authenticator == packet.authenticator).then_some(request.place)
+        let is_same = request.authenticator == packet.authenticator
+            && !self.contradicts(request.place, self.names(packet));
+        (is_last && is_same).then_some(request.place)
+    }
+
+    /// The login whose last challenge has the State that a request with these names repeats.
+    ///
+    /// If the names contradict that, the challenge answered a request of another login that had the same identifier.
+    fn login_of_state(
+        &mut self,
+        hop: &Hop,
+        packet: &RadiusPacket<'_>,
+        names: Names,
+    ) -> Option<usize> {
+        let StateSeen::Hash(state) = self.state(hop, packet) else {
+            return None;
+        };
+        let place = *self.states.get(&state)?;
+        if !self.contradicts(place, names) {
+            return Some(place);
+        }
+        self.forget_state(state, place);
+        if let Some(Some(conversation)) = self.places.get_mut(place) {
+            conversation.state = None;
+        }
+        None
+    }
+
+    /// Whether the login at a place is one of another device or user than these.
+    fn contradicts(&self, place: usize, names: Names) -> bool {
+        let conversation = self.places.get(place).and_then(Option::as_ref);
+        conversation.is_some_and(|conversation| {
+            let mut pairs = conversation.names.iter().zip(names);
+            pairs.any(|(known, name)| matches!((known, name), (Some(known), Some(name)) if *known != name))
+        })
+    }
+
+    fn note_names(&mut self, place: usize, names: Names) {
+        if let Some(Some(conversation)) = self.places.get_mut(place) {
+            for (known, name) in conversation.names.iter_mut().zip(names) {
+                *known = known.or(name);
+            }
+        }
+    }
+
+    /// Whether nothing contradicts that this is the first answer to a request with its identifier.
+    fn may_answer(&self, key: RequestKey, request: &Request, packet: &RadiusPacket<'_>) -> bool {
+        // A server that has a request twice gives the same answer (RFC 5080 §2.2.2), and of two others the client takes the first.
+        if request.answer.is_some() {
+            return false;
+        }
+        let proxies = self.proxies(packet);
+        let is_of_proxy =
+            proxies.is_none() || request.proxies.is_none() || proxies == request.proxies;
+        let fits_eap = match (request.eap, packet.eap_identifier()) {
+            // RFC 3748 §4.1: each request has another identifier than the one before.
+            (Some(before), Some(next)) if packet.code == RadiusCode::AccessChallenge => {
+                next != before
+            }
+            // RFC 3748 §4.2: that of the response, and servers that count on exist.
+            (Some(before), Some(end)) => end == before || end == before.wrapping_add(1),
+            _ => true,
+        };
+        is_of_proxy && fits_eap && self.fits_next(key, request, packet)
+    }
+
+    /// Whether an answer has the State that the login of its request went on with, if it did.
+    fn fits_next(&self, key: RequestKey, request: &Request, packet: &RadiusPacket<'_>) -> bool {
+        let Some(Some(conversation)) = self.places.get(request.place) else {
+            return false;
+        };
+        let back = (0..RECENT).map(|back| (conversation.newest + RECENT - back) % RECENT);
+        let later = back
+            .map(|slot| conversation.requests[slot])
+            .take_while(|later| *later != Some(key));
+        let later = later
+            .flatten()
+            .filter_map(|later| self.requests.get(&later));
+        // One that repeats the same State is the same request once more, with another identifier.
+        let next = later
+            .filter(|later| later.place == request.place && !later.state.may_be(request.state));
+        next.last()
+            .is_none_or(|next| next.state.may_be(self.state(&key.hop, packet)))
     }
 
     fn oldest_with_time(&mut self) -> Option<(usize, Timestamp)> {
@@ -336,7 +462,19 @@ impl<T> Conversations<T> {
         }
     }
 
-    fn note_request(&mut self, place: usize, key: RequestKey, authenticator: [u8; 16]) {
+    fn note_request(&mut self, place: usize, hop: &Hop, packet: &RadiusPacket<'_>) {
+        let key = RequestKey {
+            hop: *hop,
+            identifier: packet.identifier,
+        };
+        let request = Request {
+            place,
+            authenticator: packet.authenticator,
+            state: self.state(hop, packet),
+            eap: packet.eap_identifier(),
+            proxies: self.proxies(packet),
+            answer: None,
+        };
         let Some(Some(conversation)) = self.places.get_mut(place) else {
             return;
         };
@@ -351,11 +489,6 @@ impl<T> Conversations<T> {
         {
             self.requests.remove(&forgotten);
         }
-        let request = Request {
-            place,
-            authenticator,
-            answer: None,
-        };
         self.requests.insert(key, request);
     }
 
@@ -366,10 +499,28 @@ impl<T> Conversations<T> {
     }
 
     /// Names a State between two hosts. The hash has a random key, so that nobody can make two states collide.
-    fn state(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> Option<u64> {
-        let state = packet.attribute(Attribute::State)?;
-        let hosts = [hop.client.0, hop.server.0];
-        Some(self.hasher.hash_one((hosts, state)))
+    fn state(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> StateSeen {
+        match packet.whole_attribute(Attribute::State) {
+            Some(state) => {
+                let hosts = [hop.client.0, hop.server.0];
+                StateSeen::Hash(self.hasher.hash_one((hosts, state)))
+            }
+            None if packet.is_cut => StateSeen::Cut,
+            None => StateSeen::Absent,
+        }
+    }
+
+    fn names(&self, packet: &RadiusPacket<'_>) -> Names {
+        [Attribute::CallingStationId, Attribute::UserName].map(|attribute| {
+            let name = packet.whole_attribute(attribute)?;
+            Some(self.hasher.hash_one(name))
+        })
+    }
+
+    /// Names the proxies that a packet came through.
+    fn proxies(&self, packet: &RadiusPacket<'_>) -> Option<u64> {
+        let states: Vec<_> = packet.whole_values(Attribute::ProxyState).collect();
+        (!packet.is_cut && !states.is_empty()).then(|| self.hasher.hash_one(states))
     }
 
     /// Names a packet, with all of its content: broken clients use one authenticator for all requests.
@@ -379,8 +530,8 @@ impl<T> Conversations<T> {
 
     /// Names the device that logs in, or else its user.
     fn station(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> Option<u64> {
-        let station = packet.attribute(Attribute::CallingStationId);
-        let station = station.or_else(|| packet.attribute(Attribute::UserName))?;
+        let station = packet.whole_attribute(Attribute::CallingStationId);
+        let station = station.or_else(|| packet.whole_attribute(Attribute::UserName))?;
         let hosts = [hop.client.0, hop.server.0];
         Some(self.hasher.hash_one((hosts, station)))
     }
@@ -555,15 +706,97 @@ mod tests {
         let again = [&packet(ACCESS_REQUEST, 1, 0, 8)[..4], &[9; 16], &[31, 3, 8]].concat();
         assert_eq!(find(&mut table, 5000, &again, true), Found::Unknown);
         let second = begin(&mut table, 5000, &again, 'b');
+        assert_eq!(table.remove(first), Some('a'));
         assert_eq!(
             answer(&mut table, 5000, &packet(CHALLENGE, 1, 22, 0)),
             Some(second)
         );
-        assert_eq!(table.remove(first), Some('a'));
+    }
+
+    #[test]
+    fn a_challenge_joins_no_login_that_its_user_contradicts() {
+        let mut table = Conversations::default();
+        let first = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let second = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 2, 0, 8), 'b');
+        answer(&mut table, 5000, &packet(CHALLENGE, 2, 21, 0));
+        // The capture lacks the challenge to the first, and the request of the second with the same identifier.
+        let challenge = packet(CHALLENGE, 1, 22, 0);
+        assert_eq!(answer(&mut table, 5000, &challenge), Some(first));
+        assert!(table.last_state(first).is_some());
+        let next = packet(ACCESS_REQUEST, 3, 22, 8);
+        assert_eq!(find(&mut table, 5000, &next, false), Found::Resumed(second));
+        assert_eq!(table.last_state(first), None);
+        let next = packet(ACCESS_REQUEST, 4, 33, 7);
+        assert_eq!(find(&mut table, 5000, &next, false), Found::Resumed(first));
+    }
+
+    #[test]
+    fn a_login_of_the_same_device_with_another_user_is_another_one() {
+        let mut table = Conversations::default();
+        let with_user = |identifier, state, user: u8| {
+            let mut bytes = packet(ACCESS_REQUEST, identifier, state, 7);
+            bytes.extend([1, 3, user]);
+            bytes[3] += 3;
+            bytes
+        };
+        begin(&mut table, 5000, &with_user(1, 0, b'a'), 'a');
+        answer(&mut table, 5000, &packet(CHALLENGE, 1, 11, 0));
+        for state in [11, 12] {
+            let other = with_user(2, state, b'b');
+            assert_eq!(find(&mut table, 5000, &other, false), Found::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_answer() {
+        let mut table = Conversations::default();
+        let place = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let challenge = packet(CHALLENGE, 1, 11, 0);
+        assert_eq!(answer(&mut table, 5000, &challenge), Some(place));
+        for other in [packet(CHALLENGE, 1, 22, 0), packet(ACCEPT, 1, 9, 0)] {
+            assert_eq!(answer(&mut table, 5000, &other), None);
+        }
+        let next = packet(ACCESS_REQUEST, 2, 11, 7);
         assert_eq!(
-            answer(&mut table, 5000, &packet(CHALLENGE, 1, 23, 0)),
-            Some(second)
+            find(&mut table, 5000, &next, false),
+            Found::Continued(place)
         );
+    }
+
+    #[test]
+    fn an_answer_that_a_login_did_not_go_on_with_belongs_to_another() {
+        let mut table = Conversations::default();
+        let place = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let next = packet(ACCESS_REQUEST, 2, 11, 7);
+        assert_eq!(find(&mut table, 5000, &next, false), Found::Resumed(place));
+        assert_eq!(answer(&mut table, 5000, &packet(ACCEPT, 1, 0, 0)), None);
+        assert_eq!(answer(&mut table, 5000, &packet(CHALLENGE, 1, 22, 0)), None);
+        // The challenge comes late.
+        let late = packet(CHALLENGE, 1, 11, 0);
+        assert_eq!(answer(&mut table, 5000, &late), Some(place));
+    }
+
+    #[test]
+    fn an_answer_repeats_the_proxies_and_the_identifier_of_eap() {
+        let with = |code, proxy: u8, eap: u8| {
+            let mut bytes = packet(code, 1, 0, 0);
+            bytes.extend([33, 3, proxy, 79, 6, 1, eap, 0, 4]);
+            bytes[3] += 9;
+            bytes
+        };
+        let answered = |bytes: &[u8]| {
+            let mut table = Conversations::default();
+            begin(&mut table, 5000, &with(ACCESS_REQUEST, 7, 20), 'a');
+            answer(&mut table, 5000, bytes).is_some()
+        };
+        assert!(answered(&with(CHALLENGE, 7, 21)) && answered(&with(ACCEPT, 7, 20)));
+        assert!(
+            answered(&with(ACCEPT, 7, 21)),
+            "servers that count on exist"
+        );
+        assert!(!answered(&with(CHALLENGE, 8, 21)) && !answered(&with(ACCEPT, 8, 20)));
+        assert!(!answered(&with(CHALLENGE, 7, 20)) && !answered(&with(ACCEPT, 7, 22)));
+        assert!(answered(&packet(ACCEPT, 1, 0, 0)), "without either");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Attribute {
     CallingStationId = 31,
     /// RFC 2865 §5.32.
     NasIdentifier = 32,
+    /// RFC 2865 §5.33: a proxy adds one to a request, and the answer repeats it.
+    ProxyState = 33,
     /// RFC 3579 §3.1: part of an EAP packet.
     EapMessage = 79,
 }
@@ -107,6 +109,27 @@ impl<'a> RadiusPacket<'a> {
         self.values(attribute).find(|value| !value.is_empty())
     }
 
+    /// The first value of an attribute; `None` also if the snap length cut it.
+    #[must_use]
+    pub fn whole_attribute(&self, wanted: Attribute) -> Option<&'a [u8]> {
+        let mut whole = self.whole_values(wanted);
+        whole.find(|value| !value.is_empty())
+    }
+
+    /// All values of an attribute, without one that the snap length cut.
+    pub fn whole_values(&self, wanted: Attribute) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        Attributes(self.attributes)
+            .filter(move |(attribute, _, is_whole)| *attribute == wanted as u8 && *is_whole)
+            .map(|(_, value, _)| value)
+    }
+
+    /// The identifier of the EAP packet in it; `None` if it has none.
+    #[must_use]
+    pub fn eap_identifier(&self) -> Option<u8> {
+        let message = self.attribute(Attribute::EapMessage)?;
+        message.get(1).copied()
+    }
+
     /// The EAP packet in it, of which each attribute has 253 bytes at most; `None` if it has none.
     #[must_use]
     pub fn eap_message(&self) -> Option<Cow<'a, [u8]>> {
@@ -121,23 +144,23 @@ impl<'a> RadiusPacket<'a> {
 
     fn values(&self, wanted: Attribute) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         Attributes(self.attributes)
-            .filter(move |(attribute, _)| *attribute == wanted as u8)
-            .map(|(_, value)| value)
+            .filter(move |(attribute, ..)| *attribute == wanted as u8)
+            .map(|(_, value, _)| value)
     }
 }
 
-/// Type and value of each attribute, up to one that is malformed; the last one may be cut.
+/// Type and value of each attribute, up to one that is malformed, and whether the value is whole: the last one may be cut.
 struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
-    type Item = (u8, &'a [u8]);
+    type Item = (u8, &'a [u8], bool);
 
     fn next(&mut self) -> Option<Self::Item> {
         let (&[attribute, length], rest) = self.0.split_first_chunk()?;
         let length = usize::from(length).checked_sub(2)?;
         let (value, rest) = rest.split_at(length.min(rest.len()));
         self.0 = rest;
-        Some((attribute, value))
+        Some((attribute, value, value.len() == length))
     }
 }
 
@@ -195,8 +218,11 @@ mod tests {
         for cut in HEADER_LENGTH..bytes.len() {
             let packet = RadiusPacket::read(&bytes[..cut], bytes.len()).unwrap();
             assert!(packet.is_cut);
+            let is_whole = cut >= HEADER_LENGTH + 7;
             let has_name = packet.attribute(Attribute::UserName) == Some(b"alice");
-            assert_eq!(has_name, cut >= HEADER_LENGTH + 7, "{cut}");
+            assert_eq!(has_name, is_whole, "{cut}");
+            let name = packet.whole_attribute(Attribute::UserName);
+            assert_eq!(name, is_whole.then_some(&b"alice"[..]), "{cut}");
         }
         assert_eq!(RadiusPacket::read(&bytes[..19], bytes.len()), None);
     }
