@@ -523,6 +523,7 @@ mod tests {
                 evidence: Evidence::Inferred,
                 confidence: 0.97,
                 observations: Vec::new(),
+                hint: None,
             });
             after_validation(&mut event, Some(trust), None);
             event.rejected_after.unwrap().error_type
