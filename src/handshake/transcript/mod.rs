@@ -89,6 +89,7 @@ pub(super) struct Transcript {
     has_deferred: bool,
     history: History,
     is_truncated: bool,
+    lacks_alerts: bool,
     last_sender: Option<Direction>,
     decrypted: Option<Box<Decrypted>>,
     /// What the packets of EAP around the handshake show; `None` if it is not carried by EAP.
@@ -193,6 +194,7 @@ impl Transcript {
             has_deferred: false,
             history: History::in_room(room.history),
             is_truncated: false,
+            lacks_alerts: false,
             last_sender: None,
             decrypted: None,
             eap: None,
@@ -371,9 +373,9 @@ impl Transcript {
         &self.alerts
     }
 
-    /// Whether there may have been more alerts than these.
-    pub(super) fn may_lack_alerts(&self) -> bool {
-        self.alerts.len() >= writer::MAX_ALERTS
+    /// Whether there were others, over UDP.
+    pub(super) const fn lacks_alerts(&self) -> bool {
+        self.lacks_alerts
     }
 
     /// What TLS 1.3 peers did after ServerHello, in order; no more than [`MAX_OBSERVATIONS`].

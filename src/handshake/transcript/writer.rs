@@ -31,7 +31,7 @@ use super::parts::{
 use super::{EapEnd, MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS, hello_units};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
-pub(super) const MAX_ALERTS: usize = 16;
+const MAX_ALERTS: usize = 16;
 impl Transcript {
     /// Takes what `sender` was seen to do.
     #[inline]
@@ -738,6 +738,14 @@ impl Transcript {
         };
         if self.alerts.len() >= MAX_ALERTS && is_fatal(&content) {
             self.alerts.pop_if(|last| !is_fatal(&last.content));
+        }
+        // Over UDP, anybody can send alerts in the name of a side, which must not hide the one that was its last word.
+        if self.alerts.len() >= MAX_ALERTS && is_fatal(&content) && self.is_dtls() {
+            let mut known = self.alerts.iter_mut();
+            match known.rfind(|alert| alert.sender == sender && alert.content == content) {
+                Some(same) => same.at = at,
+                None => self.lacks_alerts = true,
+            }
         }
         if self.alerts.len() < MAX_ALERTS {
             let side = self.side(sender);
