@@ -66,6 +66,7 @@ enum Source {
     /// A capture file: packets have numbers by which they can be found.
     File,
     /// An interface: nobody can look up a packet by its number.
+    #[cfg(live_capture)]
     Interface,
 }
 
@@ -92,6 +93,7 @@ fn write_body<W: Write>(
     write_not_seen(page, event)?;
     match source {
         Source::File => wireshark::write(page, event, ladder),
+        #[cfg(live_capture)]
         Source::Interface => wireshark::write_saved(page, event),
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn write<W: Write>(
 
 /// Writes the filter, and the command that opens the saved capture: an interface is no file, and a saved capture numbers its
 /// packets from 1.
+#[cfg(live_capture)]
 pub(super) fn write_saved<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Result<()> {
     page.heading("In Wireshark")?;
     if let Some(saved_to) = &event.saved_to {
