@@ -99,7 +99,7 @@ fn a_report_that_cannot_be_written_is_an_error_before_anything_is_read() {
     assert_eq!(stdout(&output), "");
     assert!(
         stderr(&output)
-            .starts_with("error: cannot write the report `/nonexistent/report.html`: No such file"),
+            .starts_with("error: cannot write the report `/nonexistent/report.html`: no such file"),
         "{output:?}"
     );
 }
