@@ -73,6 +73,9 @@ pub struct Handshake {
     /// Whether the client closed the connection as those do that refuse a certificate without a word, as far as that shows
     /// before the chain is validated. `None` if how soon it closed is not known. Not for output: `error` is what follows from it.
     pub(crate) left_at_certificate: Option<bool>,
+    /// Whether the server sent a session ticket before its first answer, after a TLS 1.3 handshake without resumption, as far as the
+    /// records show. Not for output: it says what to expect of the server elsewhere.
+    pub(crate) has_sent_ticket: Option<bool>,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
     /// How the connection ended, where that was seen before this event was made.
@@ -170,6 +173,7 @@ impl Handshake {
             rejected_after: None,
             unknown_because: None,
             left_at_certificate: Some(false),
+            has_sent_ticket: None,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
 use crate::event::{
-    Alert, Evidence, Finding, Handshake, HandshakeError, Inference, Outcome, Protocol,
+    Alert, ClosedBy, Evidence, Finding, Handshake, HandshakeError, Inference, Outcome, Protocol,
     UnknownBecause,
 };
 use crate::flow::Side;
@@ -92,6 +92,9 @@ pub(super) fn after_validation(
         rejected.error_type = ErrorType::UnknownCa; // step 3, as for a failure
     }
     by_silent_close(event);
+    if known.is_some_and(KnownServer::sends_no_tickets) {
+        without_tickets(event);
+    }
     let Some(mut error) = event.error.take() else {
         return;
     };
@@ -144,6 +147,34 @@ fn by_silent_close(event: &mut Handshake) {
         observations: vec![T3.observation, "the server's chain has a flaw"].into(),
     });
     Conflict::of(event).add_to(event); // the verdict is another one than when the event was made
+}
+
+/// Rules that take the absence of tickets for a sign of refusal.
+const BY_MISSING_TICKETS: [&str; 4] = ["P1", "P1d", "P1g", "P1x"];
+
+/// Takes back a refusal that is inferred from missing tickets, of a server that sends none: it may as well have said goodbye. A reset
+/// over unread messages is a refusal all the same.
+///
+/// Envoy with tickets disabled, whose upstream or filter had closed the connection, looked like 42 refusals of certificates.
+fn without_tickets(event: &mut Handshake) {
+    let rule = event
+        .inference
+        .as_ref()
+        .map_or("", |inference| inference.rule);
+    if !BY_MISSING_TICKETS.contains(&rule) || event.closed_by == Some(ClosedBy::ServerRst) {
+        return;
+    }
+    event.outcome = Outcome::Unknown;
+    event.unknown_because = Some(UnknownBecause::AmbiguousRecords);
+    (event.error, event.confidence) = (None, None);
+    event.inference = Some(Inference {
+        rule: "P1n",
+        observations: vec![
+            "client sent a Certificate message, and the server sends no tickets to others",
+            "server's record of an alert's length may be a refusal or its goodbye",
+        ]
+        .into(),
+    });
 }
 
 /// Whether the alert of `side` was vague, although its class may be precise by now.
@@ -457,6 +488,7 @@ mod tests {
     use super::*;
     use crate::event::RejectedAfter;
     use crate::flow::Endpoint;
+    use crate::handshake::known_servers::KnownServers;
     use crate::handshake::testing::finding;
     use crate::time::Timestamp;
     use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
@@ -766,6 +798,34 @@ mod tests {
         assert_eq!(message, "refused; the certificate of leaf: detail");
         assert_eq!(both(45, TrustOrigin::Given).1, "refused");
         assert_eq!(both(46, TrustOrigin::System).1, "refused");
+    }
+
+    #[test]
+    fn missing_tickets_of_a_server_that_sends_none_are_no_refusal() {
+        let judged = |rule, closed_by, known: &KnownServer| {
+            let mut event = refused_by_address(ErrorType::ServerRejectedClient);
+            event.outcome = Outcome::Failure;
+            event.confidence = Some(0.98);
+            event.closed_by = Some(closed_by);
+            event.inference = Some(Inference {
+                rule,
+                observations: Vec::new().into(),
+            });
+            after_validation(&mut event, None, Some(known));
+            (event.outcome, event.inference.unwrap().rule)
+        };
+        let mut other = refused_by_address(ErrorType::Other);
+        (other.outcome, other.has_sent_ticket) = (Outcome::Success, Some(false));
+        let mut servers = KnownServers::default();
+        servers.learn(&other);
+        let known = servers.get(other.server).unwrap();
+        let fin = ClosedBy::ServerFin;
+        assert_eq!(judged("P1x", fin, known), (Outcome::Unknown, "P1n"));
+        assert_eq!(judged("P1e", fin, known), (Outcome::Failure, "P1e"));
+        let unread = judged("P1d", ClosedBy::ServerRst, known);
+        assert_eq!(unread, (Outcome::Failure, "P1d"));
+        let others = judged("P1x", fin, &KnownServer::default());
+        assert_eq!(others, (Outcome::Failure, "P1x"));
     }
 
     /// Rule and error of a client that closed without a word, with these findings on the server's chain.

@@ -609,6 +609,7 @@ mod tests {
             cipher_suites: vec![CipherSuite::TLS_AES_128_GCM_SHA256],
             groups: vec![NamedGroup::X25519],
             protocols: vec!["h2".into()],
+            ..KnownServer::default()
         }
     }
 

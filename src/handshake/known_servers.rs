@@ -38,6 +38,15 @@ pub(super) struct KnownServer {
     pub(super) cipher_suites: Vec<CipherSuite>,
     pub(super) groups: Vec<NamedGroup>,
     pub(super) protocols: Vec<Arc<str>>,
+    /// Whether it sent a ticket to a client that takes some, or answered one without.
+    pub(super) tickets: Tickets,
+}
+
+/// What a server was seen to do about session tickets.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    were_sent: bool,
+    were_missing: bool,
 }
 
 impl KnownServers {
@@ -66,6 +75,8 @@ impl KnownServers {
         remember(&mut known.cipher_suites, tls.cipher_suite.as_ref());
         remember(&mut known.groups, tls.group.as_ref());
         remember(&mut known.protocols, tls.alpn.as_ref());
+        known.tickets.were_sent |= event.has_sent_ticket == Some(true);
+        known.tickets.were_missing |= event.has_sent_ticket == Some(false);
     }
 }
 
@@ -79,6 +90,11 @@ fn remember<T: Clone + PartialEq>(values: &mut Vec<T>, value: Option<&T>) {
 }
 
 impl KnownServer {
+    /// Whether it was seen to send no session tickets: that none came then says nothing of a handshake.
+    pub(super) const fn sends_no_tickets(&self) -> bool {
+        self.tickets.were_missing && !self.tickets.were_sent
+    }
+
     /// The cipher suites that it could have selected for a client that offers these versions, or any if they are not known.
     ///
     /// TLS 1.3 and earlier versions share no suite (RFC 8446, appendix B.4). That a client without TLS 1.3 lacks the suites of
@@ -148,6 +164,25 @@ mod tests {
         assert_eq!(known(443), Some(vec![CipherSuite(0xc02b)]));
         assert_eq!(known(8443), Some(vec![CipherSuite(0xc02c)]));
         assert_eq!(known(80), None);
+    }
+
+    #[test]
+    fn a_server_sends_no_tickets_if_one_was_missing_and_none_was_seen() {
+        let known = |seen: &[Option<bool>]| {
+            let mut servers = KnownServers::default();
+            for has_sent_ticket in seen {
+                let mut event = event(443, Outcome::Success, 0x1301);
+                event.has_sent_ticket = *has_sent_ticket;
+                servers.learn(&event);
+            }
+            let server = event(443, Outcome::Success, 0).server;
+            servers.get(server).unwrap().sends_no_tickets()
+        };
+        assert!(known(&[None, Some(false), None]));
+        assert!(!known(&[None]));
+        assert!(!known(&[Some(true)]));
+        // Not to this client, for a reason of its own.
+        assert!(!known(&[Some(false), Some(true)]));
     }
 
     #[test]

@@ -116,6 +116,9 @@ impl Tracker {
         if !self.has_hello() {
             return None;
         }
+        if origin.starttls == Some(StartTls::Postgresql) {
+            self.transcript.note_postgresql();
+        }
         let conflict = origin.conflict;
         let mut report = self.event(end, origin, config, caches);
         conflict.add_to(&mut report.event);
@@ -184,6 +187,7 @@ impl Tracker {
                 .map(|cause| explain::by_findings(cause, &validation)),
             unknown_because: verdict.unknown_because,
             left_at_certificate: verdict::left_at_certificate(transcript),
+            has_sent_ticket: shape.as_ref().and_then(|shape| shape.has_sent_ticket),
             alerts: alerts(transcript),
             closed_by,
             timing: timing(

@@ -106,6 +106,8 @@ pub(super) struct Transcript {
     client_round_trip: u32,
     /// Whether a ServerHello came that could not be read.
     has_unreadable_hello: bool,
+    /// Whether PostgreSQL's protocol is spoken inside.
+    is_postgresql: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
     has_late_gap: bool,
     /// Whether the client begins again over QUIC: its next ClientHello takes the place of the first.
@@ -205,6 +207,7 @@ impl Transcript {
             data_before_close: None,
             client_round_trip: 0,
             has_unreadable_hello: false,
+            is_postgresql: false,
             has_late_gap: false,
             expects_new_hello: false,
             hello_units: [0; 2],
@@ -436,6 +439,17 @@ impl Transcript {
     /// Whether a ServerHello came that could not be read.
     pub(super) const fn has_unreadable_hello(&self) -> bool {
         self.has_unreadable_hello && !self.has_server_hello
+    }
+
+    /// Whether PostgreSQL's protocol is spoken inside: TLS began with a request of it, or the client offers nothing else.
+    pub(super) fn is_postgresql(&self) -> bool {
+        let hello = self.client_hello();
+        let offered = hello.and_then(|hello| hello.alpn.as_deref());
+        self.is_postgresql || offered.is_some_and(|offered| offered == ["postgresql"])
+    }
+
+    pub(super) const fn note_postgresql(&mut self) {
+        self.is_postgresql = true;
     }
 
     /// Whether a message in the clear shows that the version is TLS 1.2 or older.

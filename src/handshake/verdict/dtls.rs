@@ -206,6 +206,7 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
         finished: flight.map(|last| records.all[last].end),
         application_data: of(Side::Client).next().map(|data| data.time),
         server_records_after: of(Side::Server).count(),
+        has_sent_ticket: None,
     }
 }
 

@@ -197,6 +197,7 @@ pub(super) fn shape(transcript: &Transcript, quic: &QuicFacts) -> Shape {
         application_data: None,
         client_had_certificate: false,
         server_records_after: 0,
+        has_sent_ticket: None,
     };
     if let Some(opened) = transcript.decrypted() {
         decrypted::correct(&mut shape, transcript, opened);

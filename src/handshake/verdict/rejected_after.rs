@@ -258,7 +258,8 @@ fn only_answer_12(transcript: &Transcript) -> Option<OnlyAnswer> {
 ///
 /// They judge all else inside the handshake, but NSS up to TLS 1.2, whose alert comes behind its Finished and makes the server
 /// close. A client that completed the handshake with an expired or unknown certificate and closes was to ignore that
-/// (`openssl s_client`, monitors), or is Node up to TLS 1.2: nothing is claimed of these.
+/// (`openssl s_client`, monitors), or is Node up to TLS 1.2: nothing is claimed of these. Nor of one that resets the connection without
+/// a word: health checks do (HAProxy with `verify none`).
 pub(in crate::handshake) fn by_flaw(
     event: &Handshake,
     flaw: Option<&Finding>,
@@ -269,17 +270,14 @@ pub(in crate::handshake) fn by_flaw(
     const ALERT: f64 = 0.75;
     let is_first = match event.alerts.first() {
         Some(alert) => alert.sender == Side::Client,
-        None => matches!(
-            event.closed_by,
-            Some(ClosedBy::ClientFin | ClosedBy::ClientRst)
-        ),
+        None => event.closed_by == Some(ClosedBy::ClientFin),
     };
     if event.outcome != Outcome::Success || event.tls.unused != Some(true) || !is_first {
         return None;
     }
     let flaw = flaw?;
-    // A goodbye is followed by the close of its sender.
-    let may_be_fatal = !event.alerts.is_empty()
+    // A goodbye is followed by the close of its sender, or answered by another: Envoy's clients without a validation context say one.
+    let may_be_fatal = event.alerts.len() == 1
         && matches!(
             event.closed_by,
             Some(ClosedBy::ServerFin | ClosedBy::ServerRst)
@@ -305,6 +303,7 @@ pub(in crate::handshake) fn by_flaw(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Alert;
     use crate::flow::Endpoint;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, finding, full, tls12};
     use crate::time::Timestamp;
@@ -488,8 +487,24 @@ mod tests {
         // What libraries judge inside the handshake, this client did not mind.
         let expired = finding(SERVER, ErrorType::CertExpired);
         assert!(by_flaw(&event, Some(&expired)).is_none());
-        event.closed_by = Some(ClosedBy::ServerFin);
-        assert_eq!(found(&event), None);
+        for other in [ClosedBy::ServerFin, ClosedBy::ClientRst] {
+            event.closed_by = Some(other);
+            assert_eq!(found(&event), None, "{other:?}");
+        }
+        let alert = |sender| Alert {
+            time: event.time,
+            sender,
+            level: None,
+            description: None,
+            encrypted: true,
+        };
+        // The server does not answer a fatal alert.
+        let mut warned = event.clone();
+        warned.closed_by = Some(ClosedBy::ServerFin);
+        warned.alerts = vec![alert(CLIENT)];
+        assert!(by_flaw(&warned, Some(&expired)).is_some());
+        warned.alerts.push(alert(SERVER));
+        assert!(by_flaw(&warned, Some(&expired)).is_none());
         event.closed_by = Some(ClosedBy::ClientFin);
         event.tls.unused = Some(false);
         assert_eq!(found(&event), None);

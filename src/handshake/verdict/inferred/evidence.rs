@@ -527,6 +527,43 @@ impl<'t> ShapeEvidence<'t> {
         hello.is_some_and(|hello| hello.psk_key_exchange_modes)
     }
 
+    /// Whether the server sent a ticket before its first answer to the client: then its first record comes before the client's first
+    /// data. A single record between that and the client's next is the answer. `None` if the records do not show it.
+    pub(super) fn has_sent_ticket(&self) -> Option<bool> {
+        let is_full = self.has_ended_flight() && !self.psk && self.client_takes_tickets();
+        let mut turns = self.after().iter().filter(|seen| seen.record().is_some());
+        let first = turns.next().filter(|_| is_full)?;
+        if first.side == SERVER {
+            return (!self.may_be_alert(first)).then_some(true);
+        }
+        let mut turns = turns.skip_while(|seen| seen.side == CLIENT);
+        let answer = turns.next()?;
+        let is_single = turns.next().is_some_and(|next| next.side == CLIENT);
+        (is_single && !self.may_be_alert(answer)).then_some(false)
+    }
+
+    /// Whether the client's only message may be a request of PostgreSQL to cancel a query: the server reads it and closes, without an
+    /// answer, and it sends no tickets. Its length is that of a key of 4 bytes, or of 32 since version 3.2 of the protocol.
+    pub(super) fn may_have_cancelled(&self) -> bool {
+        const CANCEL_REQUESTS: [u16; 2] = [16, 44];
+        let mut sent = self.after().iter().filter(|seen| seen.is_record_of(CLIENT));
+        let content = sent.next().and_then(Observation::record);
+        let content = content.and_then(|length| self.lengths.content(length));
+        self.transcript.is_postgresql()
+            && content.is_some_and(|content| CANCEL_REQUESTS.contains(&content))
+            && sent.all(|seen| self.may_be_alert(seen))
+    }
+
+    /// Whether the server did something when the client had left, other than reset the connection, as a host does for a program that
+    /// was stopped.
+    pub(super) fn server_acts_after_client_left(&self) -> bool {
+        let after = self
+            .client_leaves_at()
+            .and_then(|at| self.after().get(at..));
+        let mut after = after.unwrap_or_default().iter();
+        after.any(|seen| seen.side == SERVER && seen.what != Observed::Rst)
+    }
+
     /// Whether the client offers HTTP, and HTTP only: a server that takes its request answers it with more than two bytes.
     pub(super) fn client_asks(&self) -> bool {
         let hello = self.transcript.client_hello();

@@ -273,6 +273,8 @@ pub(in crate::handshake) struct Shape {
     pub(in crate::handshake) application_data: Option<Timestamp>,
     /// Records of the server after the client's Finished.
     pub(in crate::handshake) server_records_after: usize,
+    /// Whether the server sent a ticket before its first answer, if the client takes tickets and the records show it.
+    pub(in crate::handshake) has_sent_ticket: Option<bool>,
 }
 
 /// Reads the shape of the flights.
@@ -297,6 +299,7 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
         finished: evidence.finished().filter(|_| completes && !has_late_gap),
         application_data: data_of(Side::Client).next().map(|data| data.time),
         server_records_after: data_of(Side::Server).count(),
+        has_sent_ticket: evidence.has_sent_ticket().filter(|_| completes && !has_gap),
     }
 }
 

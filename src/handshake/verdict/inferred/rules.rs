@@ -215,10 +215,12 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["server sent a record of an alert's length, stayed until the client left, and answered its goodbye"]),
 
     // A refusal would have come by then, unless the server checks revocation slowly: the client had no reason to wait for it. A server
-    // that still checks has not read what the client sent meanwhile.
+    // that still checks has not read what the client sent meanwhile. One that hangs does nothing when the client has closed: six that were
+    // stopped before the client's flight came, and killed later, looked like successes.
     rule("P8s", Ended, 0.98, Success,
-        |e| e.has_certificate() && e.client_left_first() && e.client_left_late() && !e.server_left_data_unread(),
-        &["client sent a Certificate message, and left long after", "server had sent nothing until then"]),
+        |e| e.has_certificate() && e.client_left_first() && e.client_left_late()
+            && e.server_acts_after_client_left() && !e.server_left_data_unread(),
+        &["client sent a Certificate message, and left long after", "server had sent nothing until then, and acted after it"]),
 
     // The client leaves first, and the server's one short record is its close_notify in answer, or its refusal, which crossed
     // the client's close on the way. Both occur: a blind test on five stacks misjudged such cases until they became unknown.
@@ -272,6 +274,12 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
                 || e.server_waits_for_close() && !e.has_unanswered_data() && !e.has_crossing_data()
                 || e.server_speaks_on_late_data()),
         &["client sent a Certificate message", "server's record of an alert's length may be its goodbye: it had waited for the client"]),
+
+    // PostgreSQL takes a request to cancel a query on a connection of its own, and closes without an answer; it never sends tickets.
+    // So the record of an alert's length may be its goodbye: 8 of 8 cancellations by Bun's client looked like refusals.
+    rule("P1q", Ended, 0.5, Unknown,
+        |e| e.has_certificate() && e.server_may_refuse() && e.may_have_cancelled(),
+        &["client sent a Certificate message", "its message may be PostgreSQL's request to cancel a query, which gets no answer"]),
 
     // The same as P1 where the client answers the record with one of an alert's length. Clients of Go, rustls, NSS and Haskell answer
     // a fatal alert; they also answer the goodbye of a server without tickets that reads one message of a one-way protocol. Nothing
@@ -442,6 +450,21 @@ mod tests {
 
     /// Length of an encrypted record that is filled up to a block of 512 bytes.
     const BLOCK: u16 = 512 + 16;
+
+    #[test]
+    fn a_ticket_comes_before_the_first_answer() {
+        let sent = |script: Script| script.shape().has_sent_ticket;
+        let asked = || with_certificate().client_records(&[100]);
+        let go_on = |script: Script| script.client_records(&[100]);
+        assert_eq!(sent(with_certificate().server_records(&[250])), Some(true));
+        assert_eq!(sent(go_on(asked().server_records(&[250]))), Some(false));
+        // One of them may be a ticket; and more may follow.
+        assert_eq!(sent(go_on(asked().server_records(&[250, 250]))), None);
+        assert_eq!(sent(asked().server_records(&[250])), None);
+        assert_eq!(sent(go_on(asked().server_records(&[19]))), None);
+        let takes_none = with_certificate_but_no_tickets(|_| {}).client_records(&[100]);
+        assert_eq!(sent(go_on(takes_none.server_records(&[250]))), None);
+    }
 
     /// The specification of the rules: a rule without a case fails the test below.
     const CASES: &[Case] = &[
@@ -728,6 +751,21 @@ mod tests {
                 refused.fin(CLIENT)
             },
             instead: Some("P1d"),
+        },
+        Case {
+            rule: "P1q",
+            fits: || {
+                let mut cancelled = with_certificate().client_records(&[16 + 17]);
+                cancelled.transcript.note_postgresql();
+                cancelled.server_records(&[19]).fin(SERVER)
+            },
+            // The first message of a session is longer.
+            misses: || {
+                let mut begun = with_certificate().client_records(&[84 + 17]);
+                begun.transcript.note_postgresql();
+                begun.server_records(&[19]).fin(SERVER)
+            },
+            instead: Some("P1"),
         },
         Case {
             rule: "P1g",
