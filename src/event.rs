@@ -67,7 +67,7 @@ pub struct Handshake {
     /// Why it failed and whose doing that was; present for failures only.
     pub error: Option<HandshakeError>,
     /// That a side refused its peer once the handshake had completed; the outcome is a success then.
-    pub rejected_after: Option<RejectedAfter>,
+    pub rejected_after: Option<Box<RejectedAfter>>,
     /// Which evidence is missing; present for unknown outcomes only.
     pub unknown_because: Option<UnknownBecause>,
     /// Whether the client closed the connection as those do that refuse a certificate without a word, as far as that shows

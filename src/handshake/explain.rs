@@ -83,7 +83,7 @@ pub(super) fn after_validation(
 ) {
     if event.rejected_after.is_none() {
         let flaw = flaw(&event.validation, trust);
-        event.rejected_after = rejected_after::by_flaw(event, flaw);
+        event.rejected_after = rejected_after::by_flaw(event, flaw).map(Box::new);
     }
     if let Some(rejected) = &mut event.rejected_after
         && is_vague(rejected.error_type)
@@ -549,14 +549,14 @@ mod tests {
             let mut event = Handshake::new(Timestamp::from_seconds(0), peers[0], peers[1]);
             event.outcome = Outcome::Success;
             event.validation = vec![finding(Side::Client, ErrorType::UntrustedCa)];
-            event.rejected_after = Some(RejectedAfter {
+            event.rejected_after = Some(Box::new(RejectedAfter {
                 error_type: ErrorType::ServerRejectedClient,
                 side: Side::Server,
                 evidence: Evidence::Inferred,
                 confidence: 0.97,
                 observations: Vec::new(),
                 hint: None,
-            });
+            }));
             after_validation(&mut event, Some(trust), None);
             event.rejected_after.unwrap().error_type
         };

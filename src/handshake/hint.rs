@@ -465,14 +465,14 @@ mod tests {
         let of = |error_type, side, found: &[E]| {
             let mut event = failed(E::Other, side);
             event.error = None;
-            event.rejected_after = Some(RejectedAfter {
+            event.rejected_after = Some(Box::new(RejectedAfter {
                 error_type,
                 side,
                 evidence: Evidence::Inferred,
                 confidence: 0.97,
                 observations: Vec::new(),
                 hint: None,
-            });
+            }));
             event.tls.server_name = Some("www.test".into());
             event.server_certificates = Some(chain([facts("CN=server", "CN=ca")]));
             event.client_certificates = Some(chain([expired("CN=stale", "CN=ca")]));

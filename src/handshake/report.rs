@@ -202,7 +202,7 @@ impl Tracker {
             client_process: None,
             server_process: None,
             tls,
-            rejected_after,
+            rejected_after: rejected_after.map(Box::new),
             validation,
             notes: Vec::new(),
             judged_at,

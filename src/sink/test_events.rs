@@ -73,14 +73,14 @@ pub(crate) fn completed() -> Handshake {
         count: 1,
         ended: RenegotiationEnd::Completed,
     });
-    event.rejected_after = Some(RejectedAfter {
+    event.rejected_after = Some(Box::new(RejectedAfter {
         error_type: ErrorType::MissingClientCert,
         side: Side::Server,
         evidence: Evidence::Inferred,
         confidence: 0.97,
         observations: vec!["the client was asked for a certificate and had none"],
         hint: None,
-    });
+    }));
     event.timing.handshake = Some(Duration::from_micros(5_900));
     event
 }

@@ -738,11 +738,11 @@ mod tests {
         let failures = Failures::default();
         failures.record(&failure(ErrorType::CertExpired, "a.example"), None);
         let mut event = completed("a.example", ClientCertificate::Presented);
-        event.rejected_after = Some(RejectedAfter {
+        event.rejected_after = Some(Box::new(RejectedAfter {
             error_type: ErrorType::CertExpired,
             hint: Some("renew \u{1b}".to_owned()),
             ..rejected_after()
-        });
+        }));
         failures.record(&event, None);
         assert_eq!(causes(&failures, "error=cert_expired").len(), 2);
         let query = Query::parse("rejected_after=true&error=cert_expired").unwrap();

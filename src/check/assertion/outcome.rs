@@ -319,14 +319,14 @@ mod tests {
     /// A login over EAP that completed its handshake, and was refused then.
     fn rejected_login() -> Handshake {
         let mut event = completed();
-        event.rejected_after = Some(RejectedAfter {
+        event.rejected_after = Some(Box::new(RejectedAfter {
             error_type: ErrorType::AccessDenied,
             side: Side::Server,
             evidence: crate::event::Evidence::Observed,
             confidence: 1.0,
             observations: vec!["RADIUS Access-Reject"],
             hint: None,
-        });
+        }));
         event
     }
 

@@ -168,7 +168,7 @@ impl<'e> Cause<'e> {
                 message: error.map_or("", |error| &error.message).into(),
             });
         }
-        let rejected = event.rejected_after.as_ref()?;
+        let rejected = event.rejected_after.as_deref()?;
         let RejectedAfter {
             side, error_type, ..
         } = rejected;

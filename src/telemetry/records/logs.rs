@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_refusal_after_the_handshake_gets_a_record_like_a_failure() {
         let mut event = handshake();
-        event.rejected_after = Some(rejected_after());
+        event.rejected_after = Some(Box::new(rejected_after()));
         let record = records(LoggedHandshakes::Failures).of(&event, None);
         assert_eq!(record.unwrap().severity_number(), Some(Severity::Warn));
     }

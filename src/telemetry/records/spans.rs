@@ -266,7 +266,7 @@ mod tests {
     fn a_refusal_after_the_handshake_always_gets_a_trace() {
         let mut event = handshake();
         assert_eq!(sampler(0.0).trace_of(&event), None);
-        event.rejected_after = Some(rejected_after());
+        event.rejected_after = Some(Box::new(rejected_after()));
         assert!(sampler(0.0).trace_of(&event).is_some());
     }
 }

@@ -307,7 +307,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             confidence: event.confidence,
             inference: event.inference.as_ref().map(InferenceLine::from),
             error: event.error.as_ref().map(ErrorLine::from),
-            rejected_after: event.rejected_after.as_ref().map(RejectedAfterLine::from),
+            rejected_after: event.rejected_after.as_deref().map(RejectedAfterLine::from),
             unknown_because: event.unknown_because.map(OneOf),
             alerts: Each::of(&event.alerts),
             closed_by: event.closed_by.map(OneOf),

@@ -281,7 +281,7 @@ mod tests {
         failures.record(&failed, None);
         let mut refused = handshake();
         refused.tls.client_certificate = ClientCertificate::Absent;
-        refused.rejected_after = Some(rejected_after());
+        refused.rejected_after = Some(Box::new(rejected_after()));
         for _ in 0..300 {
             failures.record(&refused, None);
         }
