@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use super::say::one_line;
+
 /// An error that ends the program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CliError {
@@ -12,9 +14,9 @@ pub(crate) struct CliError {
 }
 
 impl CliError {
-    /// `message` is one lower-case clause: what failed, and on what.
+    /// `message` is one lower-case clause: what failed, and on what. It is one line, whatever is in a name.
     pub(crate) fn new(message: impl Display) -> Self {
-        let message = message.to_string();
+        let message = one_line(&message.to_string());
         let hint = None;
         Self { message, hint }
     }

@@ -99,25 +99,49 @@ fn wrapped(message: &str, width: usize) -> String {
 
 /// Writes an error.
 pub(crate) fn error(error: impl Display) {
-    line(format_args!("{}: {error}", "error".red().bold()));
+    line(format_args!("{}: {}", "error".red().bold(), safe(error)));
 }
 
 /// Writes what to try next.
 pub(crate) fn hint(hint: impl Display) {
-    line(format_args!("{}: {hint}", "hint".bold()));
+    line(format_args!("{}: {}", "hint".bold(), safe(hint)));
 }
 
 /// Writes a warning.
 pub(crate) fn warning(warning: impl Display) {
-    line(format_args!("{}: {warning}", "warning".yellow().bold()));
+    let label = "warning".yellow().bold().to_string();
+    line(format_args!("{label}: {}", safe(warning)));
 }
 
-/// Writes what is wrong with the input, as a warning or an error.
+/// Writes what is wrong with the input, as a warning or an error, on one line.
 pub(crate) fn problem(problem: &Problem) {
+    let text = one_line(&problem.text);
     match problem.severity {
-        Severity::Warning => warning(&problem.text),
-        Severity::Error => error(&problem.text),
+        Severity::Warning => warning(text),
+        Severity::Error => error(text),
     }
+}
+
+/// A message without control characters: names of files and values of options may have some, and an escape sequence could rewrite the
+/// terminal. Lines of the message stay.
+fn safe(message: impl Display) -> String {
+    escaped(&message.to_string(), |c| c.is_control() && c != '\n')
+}
+
+/// The same for a text that is one line: then a line break comes from a name, too, and what follows it would look like a message of its own.
+pub(crate) fn one_line(text: &str) -> String {
+    escaped(text, char::is_control)
+}
+
+fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_unsafe(c) {
+            true => safe.extend(c.escape_default()),
+            false => safe.push(c),
+        }
+    }
+    safe
 }
 
 /// Holding messages back while the screen is shown.
@@ -161,6 +185,13 @@ mod tests {
         );
         assert_eq!(wrapped("a 0123456789 b", 5), "a\n0123456789\nb");
         assert_eq!(wrapped(&message, 40), message);
+    }
+
+    #[test]
+    fn names_in_messages_cannot_write_to_the_terminal() {
+        let name = "a\u{1b}[31m\nerror: fake";
+        assert_eq!(one_line(name), r"a\u{1b}[31m\nerror: fake");
+        assert_eq!(safe("one\n\nhint: \u{7}two"), "one\n\nhint: \\u{7}two");
     }
 
     #[test]

@@ -138,8 +138,8 @@ pub(crate) enum Command {
     /// TLS 1.3 hides certificates from an observer without keys. A prober that connects,
     /// such as blackbox_exporter, sees them: this command lists where to connect, with
     /// labels for relabelling. An endpoint is the name that clients asked for and a port,
-    /// or without a name an address and a port. Only endpoints whose server answered a
-    /// ClientHello are listed, and only those over TCP.
+    /// or without a name an address and a port. Only endpoints whose server sent a
+    /// ServerHello are listed, and only those over TCP.
     #[command(after_long_help = TARGETS_EXAMPLES)]
     Targets(TargetsArgs),
 
