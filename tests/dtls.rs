@@ -274,3 +274,29 @@ fn messages_tell_directions_with_the_same_addresses_apart() {
     }
     assert!(all >= 20 && 2 * decided > all, "{decided} of {all}");
 }
+
+/// Whoever forges an alert of a client with the number of the server's next record is not taken for a server with the same addresses.
+#[test]
+fn a_forged_alert_of_the_client_is_none_of_a_server_that_says_nothing() {
+    const ALERT: [u8; 15] = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 48];
+    let mut all = 0;
+    for (name, capture) in captures() {
+        let client = capture.packets[0].bytes[26..38].to_vec();
+        let is_of_server = |packet: &Packet| packet.bytes[26..38] != client;
+        let Some(answer) = capture.packets.iter().position(is_of_server) else {
+            continue;
+        };
+        let mut unanswered = capture.clone();
+        unanswered.packets.truncate(answer);
+        let mut forged = with_payload(&capture.packets[0], &ALERT);
+        forged.time[1] += 1;
+        unanswered.packets.push(forged);
+        let found = verdicts(&unanswered);
+        assert!(
+            !found.iter().any(|verdict| verdict.contains("server")),
+            "{name}: {found:?}"
+        );
+        all += 1;
+    }
+    assert!(all >= 10, "{all}");
+}

@@ -55,6 +55,7 @@ use crate::tls::{
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
+pub(crate) use dtls::DatagramOrigin;
 use dtls::DtlsRecords;
 use quic::{KnownIds, QuicPackets};
 use sealed::KeyUse;
@@ -172,9 +173,13 @@ impl Framing {
     }
 
     /// Who has sent a datagram of DTLS, given where the client sends, by what it says; `None` if nothing in it does, and over other protocols.
-    pub(crate) fn sender_of(&self, payload: Payload<'_>, client: Direction) -> Option<Direction> {
+    pub(crate) fn origin_of(
+        &self,
+        payload: Payload<'_>,
+        client: Direction,
+    ) -> Option<DatagramOrigin> {
         match self {
-            Self::Dtls(records) => records.sender_of(payload, client),
+            Self::Dtls(records) => records.origin_of(payload, client),
             Self::Tls(_) | Self::Tds(_) | Self::Quic(_) => None,
         }
     }

@@ -10,7 +10,9 @@ use crate::event::{EapResult, Ladder, Protocol, Transport};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
-use crate::framing::{Close, Content, Framing, Hellos, Payload, Recipient, SealedUnit, Seen};
+use crate::framing::{
+    Close, Content, DatagramOrigin, Framing, Hellos, Payload, Recipient, SealedUnit, Seen,
+};
 use crate::time::Timestamp;
 use crate::tls::AlertLevel;
 use crate::transport::quic::ConnectionId;
@@ -218,8 +220,8 @@ impl Tracker {
     }
 
     /// Who has sent a datagram of DTLS, by what it says; `None` if nothing in it does, and over other protocols.
-    pub(crate) fn sender_of(&self, payload: Payload<'_>) -> Option<Direction> {
-        self.framing.sender_of(payload, self.client())
+    pub(crate) fn origin_of(&self, payload: Payload<'_>) -> Option<DatagramOrigin> {
+        self.framing.origin_of(payload, self.client())
     }
 
     /// The number of the next record that a side sends in the clear; `None` over other protocols than DTLS.

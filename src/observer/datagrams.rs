@@ -518,11 +518,14 @@ impl Open {
         if !self.tracker.has_hello() {
             return Some(seen);
         }
-        let sender = self.tracker.sender_of(packet.content(self.protocol));
-        self.has_same_addresses |= sender == Some(seen.flip());
-        match self.has_same_addresses {
-            true => sender,
-            false => Some(seen),
+        let origin = self.tracker.origin_of(packet.content(self.protocol));
+        let is_other = origin.is_some_and(|origin| origin.sender != seen);
+        self.has_same_addresses |= is_other && origin.is_some_and(|origin| origin.is_by_message);
+        match (self.has_same_addresses, is_other) {
+            (true, _) => origin.map(|origin| origin.sender),
+            // Either both directions have the same addresses, or somebody else has sent it.
+            (false, true) => None,
+            (false, false) => Some(seen),
         }
     }
 

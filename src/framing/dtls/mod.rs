@@ -42,6 +42,7 @@ use super::{Content, MESSAGE_HEADER, Payload, Recipient, SealedUnit, Seen};
 
 pub(crate) use demux::{Opening, dtls_in, number_of_alert, opening};
 use fragment::{Fragment, Given, Messages, Taken};
+pub(crate) use origin::DatagramOrigin;
 use record::{Header, Record, ReplayWindow, Standing};
 use unsealing::Unsealing;
 
@@ -948,7 +949,10 @@ mod tests {
                 captured: datagram,
                 missing: 0,
             };
-            peers.records.sender_of(payload, CLIENT)
+            peers
+                .records
+                .origin_of(payload, CLIENT)
+                .map(|origin| origin.sender)
         };
         let mut peers = Peers::default();
         for (place, (side, datagram)) in script.iter().enumerate() {

@@ -10,19 +10,35 @@ use super::fragment::Fragment;
 use super::record::{Header, Record};
 use super::{DtlsRecords, Payload};
 
+/// Who has sent a datagram, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DatagramOrigin {
+    pub(crate) sender: Direction,
+    /// Whether it has a message that only this side sends. Anybody can send an alert with a number that comes next.
+    pub(crate) is_by_message: bool,
+}
+
 impl DtlsRecords {
     /// Who has sent a datagram, given where the client sends; `None` if nothing in it says so.
-    pub(crate) fn sender_of(&self, payload: Payload<'_>, client: Direction) -> Option<Direction> {
+    pub(crate) fn origin_of(
+        &self,
+        payload: Payload<'_>,
+        client: Direction,
+    ) -> Option<DatagramOrigin> {
         let records = || {
             let mut reader = Reader::new(payload.captured);
             std::iter::from_fn(move || Record::take(&mut reader, payload.missing, 0).ok())
         };
         let by_message = records().find_map(|record| sender_of_messages(&record));
-        match by_message {
-            Some(Side::Client) => Some(client),
-            Some(Side::Server) => Some(client.flip()),
-            None => records().find_map(|record| self.sender_by_number(&record)),
-        }
+        let sender = match by_message {
+            Some(Side::Client) => client,
+            Some(Side::Server) => client.flip(),
+            None => records().find_map(|record| self.sender_by_number(&record))?,
+        };
+        Some(DatagramOrigin {
+            sender,
+            is_by_message: by_message.is_some(),
+        })
     }
 
     /// Who has sent a record, by the numbers that come next.
