@@ -118,7 +118,7 @@ fn an_empty_list_is_explained_on_standard_error() {
     let quic = fixtures::named("quic").capture;
     let run = output(&["targets", "--hidden", &quic]);
     let expected = "warning: 1 endpoint over UDP is not listed: DTLS and QUIC\n\
-                    warning: the list is empty: no server answered a ClientHello over TCP\n";
+                    warning: the list is empty: no server sent a ServerHello over TCP\n";
     assert_eq!(stderr(&run), expected);
 }
 

@@ -18,8 +18,8 @@
 //! ]
 //! ```
 //!
-//! Only TCP endpoints are listed, since no prober speaks DTLS, and QUIC has its own. An endpoint whose server never answered a
-//! ClientHello is not listed.
+//! Only TCP endpoints are listed, since no prober speaks DTLS, and QUIC has its own. An endpoint whose server never sent a
+//! ServerHello is not listed: nothing shows which version it speaks.
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
@@ -135,7 +135,7 @@ impl<W: Write> TargetsSink<W> {
         let tcp = || selected(&self.services, false);
         let endpoints = tcp().count();
         if endpoints == 0 {
-            return Some("no server answered a ClientHello over TCP".to_owned());
+            return Some("no server sent a ServerHello over TCP".to_owned());
         }
         let is_unseen =
             |service: &Service| service.server_certificate() == ServerCertificate::NotSeen;
@@ -362,7 +362,7 @@ mod tests {
             sink.emptiness()
         };
         let none = emptiness(&[], false).unwrap();
-        assert_eq!(none, "no server answered a ClientHello over TCP");
+        assert_eq!(none, "no server sent a ServerHello over TCP");
         let visible = test_events::refused_by_the_client();
         assert_eq!(emptiness(std::slice::from_ref(&visible), false), None);
         assert_eq!(emptiness(&[hidden()], true), None);
