@@ -102,13 +102,7 @@ fn a_client_that_begins_again_and_gives_up_ends_no_handshake_but_its_own() {
         let mut hello = capture.packets[0].clone();
         hello.time[0] += 3;
         hello.bytes[RANDOM] ^= 1;
-        let mut alert = hello.clone();
-        alert.bytes.truncate(HEADERS);
-        alert.bytes.extend(ALERT);
-        let payload = ALERT.len() as u16;
-        alert.bytes[16..18].copy_from_slice(&(payload + 28).to_be_bytes());
-        alert.bytes[38..40].copy_from_slice(&(payload + 8).to_be_bytes());
-        alert.wire_length = alert.bytes.len() as u32;
+        let alert = with_payload(&hello, &ALERT);
         changed.packets.extend([hello, alert]);
         let lines = harness::capture(&changed.to_bytes(), b"", 1);
         let lines = String::from_utf8(lines).unwrap();
