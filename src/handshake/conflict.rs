@@ -29,7 +29,7 @@ impl Conflict {
         self.bytes
     }
 
-    /// What an event says of it; the alert is in its message.
+    /// The conflict that an event reports; the alert is in its message only.
     pub(super) fn of(event: &Handshake) -> Self {
         Self {
             bytes: u32::try_from(event.capture.conflicting_bytes).unwrap_or(u32::MAX),

@@ -1,7 +1,7 @@
 //! Who has sent a datagram, where its addresses do not say it: traffic generators and test networks exist that give both directions the
 //! same addresses and ports.
 //!
-//! Most messages are those of one side. Others are told by numbers: each side counts its records in each epoch, and its messages.
+//! Most messages are those of one side. Numbers show whose the others are: each side counts its records in each epoch, and its messages.
 
 use crate::flow::{Direction, Side};
 use crate::tls::{ContentType, HandshakeType, Reader};
