@@ -107,6 +107,13 @@ pub struct Handshake {
 }
 
 impl Handshake {
+    /// Makes the outcome unknown: what it rested on can mean something else.
+    pub(crate) fn retract(&mut self, because: UnknownBecause) {
+        self.outcome = Outcome::Unknown;
+        self.unknown_because = Some(because);
+        (self.confidence, self.inference, self.error) = (None, None, None);
+    }
+
     /// Bytes of memory that it takes, roughly, without certificates: events share those.
     #[cfg(feature = "cli")]
     pub(crate) fn allocated(&self) -> usize {

@@ -30,11 +30,7 @@ fn without_agreement(report: &mut HandshakeReport) {
     if error.is_none_or(|error| error.error_type != ErrorType::NotTls) {
         return;
     }
-    event.outcome = Outcome::Unknown;
-    event.confidence = None;
-    event.inference = None;
-    event.error = None;
-    event.unknown_because = Some(UnknownBecause::UnreadableRecords);
+    event.retract(UnknownBecause::UnreadableRecords);
     report.packets = None; // they are kept for failures
 }
 

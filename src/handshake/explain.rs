@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
 use crate::event::{
-    Alert, ClosedBy, Evidence, Finding, Handshake, HandshakeError, Inference, Outcome, Protocol,
+    Alert, ClosedBy, Evidence, Finding, Handshake, HandshakeError, Inference, Protocol,
     UnknownBecause,
 };
 use crate::flow::Side;
@@ -32,7 +32,7 @@ use super::cause::{self, FailureCause};
 use super::conflict::Conflict;
 use super::known_servers::KnownServer;
 use super::offer;
-use super::verdict::{T3, rejected_after};
+use super::verdict::{SENDS_NO_TICKETS, T3, rejected_after, rests_on_missing_tickets};
 
 /// Step 2: the error, its class made precise by what is wrong with the certificate refused.
 ///
@@ -129,10 +129,7 @@ fn by_silent_close(event: &mut Handshake) {
         return;
     }
     if event.left_at_certificate.is_none() {
-        event.outcome = Outcome::Unknown;
-        event.unknown_because = Some(UnknownBecause::AmbiguousClose);
-        (event.error, event.confidence) = (None, None);
-        return;
+        return event.retract(UnknownBecause::AmbiguousClose);
     }
     let cause = cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer);
     event.error = Some(HandshakeError::new(
@@ -149,31 +146,20 @@ fn by_silent_close(event: &mut Handshake) {
     Conflict::of(event).add_to(event); // the verdict is another one than when the event was made
 }
 
-/// Rules that take the absence of tickets for a sign of refusal.
-const BY_MISSING_TICKETS: [&str; 4] = ["P1", "P1d", "P1g", "P1x"];
-
 /// Takes back a refusal that is inferred from missing tickets, of a server that sends none: it may as well have said goodbye. A reset
 /// over unread messages is a refusal all the same.
 ///
 /// Envoy with tickets disabled, whose upstream or filter had closed the connection, looked like 42 refusals of certificates.
 fn without_tickets(event: &mut Handshake) {
-    let rule = event
-        .inference
-        .as_ref()
-        .map_or("", |inference| inference.rule);
-    if !BY_MISSING_TICKETS.contains(&rule) || event.closed_by == Some(ClosedBy::ServerRst) {
+    let inference = event.inference.as_ref();
+    let needs_tickets = inference.is_some_and(|inference| rests_on_missing_tickets(inference.rule));
+    if !needs_tickets || event.closed_by == Some(ClosedBy::ServerRst) {
         return;
     }
-    event.outcome = Outcome::Unknown;
-    event.unknown_because = Some(UnknownBecause::AmbiguousRecords);
-    (event.error, event.confidence) = (None, None);
+    event.retract(UnknownBecause::AmbiguousRecords);
     event.inference = Some(Inference {
-        rule: "P1n",
-        observations: vec![
-            "client sent a Certificate message, and the server sends no tickets to others",
-            "server's record of an alert's length may be a refusal or its goodbye",
-        ]
-        .into(),
+        rule: SENDS_NO_TICKETS.id,
+        observations: SENDS_NO_TICKETS.observations.into(),
     });
 }
 
@@ -486,7 +472,7 @@ fn append_second(error: &mut HandshakeError, first: &Finding, second: &Finding) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::RejectedAfter;
+    use crate::event::{Outcome, RejectedAfter};
     use crate::flow::Endpoint;
     use crate::handshake::known_servers::KnownServers;
     use crate::handshake::testing::finding;

@@ -38,8 +38,8 @@ use super::transcript::{Observed, Transcript};
 
 pub(super) use cleartext::T3;
 pub(super) use conclusion::Conclusion;
-pub(super) use inferred::Shape;
 use inferred::{Claim, Inferred, Reason};
+pub(super) use inferred::{SENDS_NO_TICKETS, Shape, rests_on_missing_tickets};
 
 /// What the flights of a TLS 1.3 handshake show: by their records' lengths, corrected by what keys open.
 pub(super) fn shape(transcript: &Transcript) -> Option<Shape> {

@@ -39,6 +39,7 @@ use flight::ClientFlight as Flight;
 use padding::{Lengths, Padding};
 pub(super) use rules::{Claim, Reason};
 use rules::{RULES, Rule, When};
+pub(in crate::handshake) use rules::{SENDS_NO_TICKETS, rests_on_missing_tickets};
 
 /// What a rule concludes about a handshake.
 #[derive(Clone, Copy, Debug)]

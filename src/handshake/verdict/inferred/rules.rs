@@ -71,14 +71,16 @@ const FEW: f64 = 0.97;
 const UNMEASURED: f64 = 0.75;
 
 #[derive(Debug)]
-pub(in crate::handshake::verdict) struct Rule {
-    pub(in crate::handshake::verdict) id: &'static str,
+pub(in crate::handshake) struct Rule {
+    pub(in crate::handshake) id: &'static str,
     pub(super) when: When,
     pub(in crate::handshake::verdict) confidence: f64,
     pub(in crate::handshake::verdict) claim: Claim,
     pub(super) fits: fn(&ShapeEvidence<'_>) -> bool,
     /// What it saw, for people.
-    pub(in crate::handshake::verdict) observations: &'static [&'static str],
+    pub(in crate::handshake) observations: &'static [&'static str],
+    /// Whether it takes the absence of tickets for a sign of refusal: where the server sends none to anybody, it is not one.
+    rests_on_missing_tickets: bool,
 }
 
 const fn rule(
@@ -96,8 +98,38 @@ const fn rule(
         claim,
         fits,
         observations,
+        rests_on_missing_tickets: false,
     }
 }
+
+impl Rule {
+    const fn on_missing_tickets(self) -> Self {
+        Self {
+            rests_on_missing_tickets: true,
+            ..self
+        }
+    }
+}
+
+/// Whether the rule with this id takes the absence of tickets for a sign of refusal.
+pub(in crate::handshake) fn rests_on_missing_tickets(id: &str) -> bool {
+    let mut rules = RULES.iter().filter(|rule| rule.id == id);
+    rules.any(|rule| rule.rests_on_missing_tickets)
+}
+
+/// What takes the place of a rule that rests on missing tickets, if other handshakes of the run show that the server sends none. It is `P1n`,
+/// which says the same where the client takes none.
+pub(in crate::handshake) static SENDS_NO_TICKETS: Rule = rule(
+    "P1n",
+    Ended,
+    0.5,
+    Unknown,
+    |e| e.has_certificate(),
+    &[
+        "client sent a Certificate message, and the server sends no tickets to others",
+        "server's record of an alert's length may be a refusal or its goodbye",
+    ],
+);
 
 /// The rules, in order: the first that fits decides.
 ///
@@ -289,7 +321,8 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
             && e.server_refuses_request()
             && !e.client_asks()
             && e.client_answers_with_alert(),
-        &["client sent a Certificate message", "server closed with an alert-length record, request unanswered; the client answered with another"]),
+        &["client sent a Certificate message", "server closed with an alert-length record, request unanswered; the client answered with another"])
+        .on_missing_tickets(),
 
     // A request that gets an alert-length record and no answer was refused together with the certificate: a server that had
     // accepted it would have sent tickets, or an answer. A client that takes no tickets gets none, so that a server of a one-way
@@ -298,14 +331,16 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // closes at once, without close_notify.
     rule("P1", Ended, 0.98, Failure(SERVER, Certificate),
         |e| e.server_refuses_request(),
-        &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
+        &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"])
+        .on_missing_tickets(),
 
     // The same where the request crossed the refusal: a client that has received a goodbye sends no request.
     rule("P1x", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_may_refuse() && e.server_sent_one_record()
             && !e.has_unanswered_data() && e.has_crossing_data()
             && (e.client_takes_tickets() || e.client_asks()),
-        &["client sent a Certificate message", "server closed with an alert-length record, which the client's request crossed"]),
+        &["client sent a Certificate message", "server closed with an alert-length record, which the client's request crossed"])
+        .on_missing_tickets(),
 
     // Without data, an alert-length record that the client answers with another may be close_notify and its answer. But Go,
     // rustls, NSS and Java clients also answer a fatal alert.
@@ -325,7 +360,8 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     rule("P1d", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_may_refuse() && e.is_client_done()
             && (e.client_takes_tickets() || e.server_left_flight_unread()),
-        &["client sent a Certificate message", "server closed with an alert-length record, which the client did not answer"]),
+        &["client sent a Certificate message", "server closed with an alert-length record, which the client did not answer"])
+        .on_missing_tickets(),
 
     // Go clients without a session cache take no tickets, and Go servers send them none. A refusal and a goodbye are the same then.
     rule("P1n", Ended, 0.5, Unknown,
