@@ -1,6 +1,33 @@
 //! Certificates built by hand for tests, so that they can be malformed in any way.
 
-use super::{Certificate, CertificateFacts};
+use super::{
+    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
+};
+
+/// What a usual certificate of an end entity says, valid from 1970 on: a test changes what it is about.
+pub(crate) fn facts(subject: &str, issuer: &str) -> CertificateFacts {
+    let common_name = |name: &str| name.strip_prefix("CN=").map(str::to_owned);
+    CertificateFacts {
+        subject: subject.to_owned(),
+        common_name: common_name(subject),
+        issuer: issuer.to_owned(),
+        issuer_common_name: common_name(issuer),
+        serial: "0a1b".to_owned(),
+        not_before: CertificateTime(0),
+        not_after: CertificateTime(i64::MAX),
+        dns_names: Vec::new(),
+        ip_addresses: Vec::new(),
+        uris: Vec::new(),
+        emails: Vec::new(),
+        upns: Vec::new(),
+        names_omitted: 0,
+        key: PublicKey::Rsa(Some(2048)),
+        signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
+        self_signed: false,
+        own_signature: OwnSignature::NotAsked,
+        is_ca: false,
+    }
+}
 
 /// One element: identifier, length, contents.
 pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {

@@ -355,7 +355,7 @@ fn parameters(event: &Handshake, known: &KnownServer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::{OwnSignature, PublicKey, SignatureAlgorithm};
+    use crate::certificate::support;
     use crate::event::{ErrorType as E, Evidence, HandshakeError, RejectedAfter};
     use crate::flow::Endpoint;
     use crate::handshake::testing::finding;
@@ -375,24 +375,10 @@ mod tests {
 
     fn facts(subject: &str, issuer: &str) -> CertificateFacts {
         CertificateFacts {
-            subject: subject.to_owned(),
-            common_name: None,
-            issuer: issuer.to_owned(),
-            issuer_common_name: None,
-            serial: "01".to_owned(),
             not_before: CertificateTime(NOW - 86_400 * 2),
             not_after: CertificateTime(NOW + 86_400 * 90),
             dns_names: vec!["example.org".to_owned()],
-            ip_addresses: Vec::new(),
-            uris: Vec::new(),
-            emails: Vec::new(),
-            upns: Vec::new(),
-            names_omitted: 0,
-            key: PublicKey::Rsa(Some(2048)),
-            signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
-            self_signed: false,
-            own_signature: OwnSignature::NotAsked,
-            is_ca: false,
+            ..support::facts(subject, issuer)
         }
     }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
-};
+use crate::certificate::support::facts;
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
 use crate::dialogue::StartTls;
 use crate::event::{
     Alert, CertificateChain, ClientCertificate, ClosedBy, EarlyData, ErrorType, Evidence, Finding,
@@ -199,23 +198,9 @@ pub(crate) fn chain<const N: usize>(
 /// What a certificate of example.org says.
 pub(crate) fn leaf() -> CertificateFacts {
     CertificateFacts {
-        subject: "CN=example.org".into(),
-        common_name: Some("example.org".into()),
-        issuer: "CN=Example CA".into(),
-        issuer_common_name: Some("Example CA".into()),
-        serial: "0a1b".into(),
         not_before: CertificateTime(1_767_139_200),
         not_after: CertificateTime(1_773_446_400),
         dns_names: vec!["example.org".into()],
-        ip_addresses: Vec::new(),
-        uris: Vec::new(),
-        emails: Vec::new(),
-        upns: Vec::new(),
-        names_omitted: 0,
-        key: PublicKey::Rsa(Some(2048)),
-        signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
-        self_signed: false,
-        own_signature: OwnSignature::NotAsked,
-        is_ca: false,
+        ..facts("CN=example.org", "CN=Example CA")
     }
 }

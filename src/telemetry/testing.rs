@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::Signal;
 use super::settings::{Destination, PemContents};
-use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
-};
+use crate::certificate::support::facts;
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
 use crate::event::{ErrorType, Evidence, Handshake, Outcome, RejectedAfter, Side};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
@@ -54,24 +53,9 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
         der: Box::default(),
         sha256,
         facts: Ok(CertificateFacts {
-            subject: format!("CN={common_name}"),
-            common_name: Some(common_name.to_owned()),
-            issuer: "CN=Example CA".to_owned(),
-            issuer_common_name: Some("Example CA".to_owned()),
             serial: "0a".to_owned(),
-            not_before: CertificateTime(0),
             not_after: CertificateTime(not_after),
-            dns_names: Vec::new(),
-            ip_addresses: Vec::new(),
-            uris: Vec::new(),
-            emails: Vec::new(),
-            upns: Vec::new(),
-            names_omitted: 0,
-            key: PublicKey::Rsa(Some(2048)),
-            signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
-            self_signed: false,
-            own_signature: OwnSignature::NotAsked,
-            is_ca: false,
+            ..facts(&format!("CN={common_name}"), "CN=Example CA")
         }),
     }
 }
