@@ -91,7 +91,7 @@ pub(super) fn after_validation(
     {
         rejected.error_type = ErrorType::UnknownCa; // step 3, as for a failure
     }
-    by_silent_close(event);
+    by_silent_close(event, known);
     if known.is_some_and(KnownServer::sends_no_tickets) {
         without_tickets(event);
     }
@@ -116,8 +116,8 @@ pub(super) fn after_validation(
 /// Whether a client that left without a word did so for a flaw of the server's chain, up to TLS 1.2.
 ///
 /// One that shows in the certificate itself (its dates and names) is known earlier. Without any, the client just left. With one, it
-/// did so or not if how soon it closed is not known.
-fn by_silent_close(event: &mut Handshake) {
+/// did so or not if how soon it closed is not known. A client that enumerates what the server supports refuses nothing.
+fn by_silent_close(event: &mut Handshake, known: Option<&KnownServer>) {
     let is_flaw = |finding: &Finding| {
         finding.side == Side::Server && UNKNOWN_CA_FINDINGS.contains(&finding.error_type)
     };
@@ -125,6 +125,7 @@ fn by_silent_close(event: &mut Handshake) {
     if event.left_at_certificate == Some(false)
         || !event.error.as_ref().is_some_and(is_close)
         || !event.validation.iter().any(is_flaw)
+        || known.is_some_and(|known| known.is_enumerated_by(event))
     {
         return;
     }

@@ -5,6 +5,7 @@
 //! the run's events, so what it knows does not depend on the number of threads.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -22,6 +23,9 @@ const MAX_SERVERS: usize = 4096;
 /// Values of a kind that are remembered for one server: servers agree with nearly all clients on three or four.
 const MAX_VALUES: usize = 8;
 
+/// Clients that left a server without a word, and are remembered: a scan comes from one address, or a few.
+const MAX_LEFT: usize = 8;
+
 /// A bounded table of servers by address and port; the oldest is evicted first.
 #[derive(Debug, Default)]
 pub(super) struct KnownServers {
@@ -31,7 +35,7 @@ pub(super) struct KnownServers {
     pub(super) forgotten: u64,
 }
 
-/// What one server agreed on with clients whose handshakes completed.
+/// What one server agreed on with clients whose handshakes completed, and who left it without a word.
 #[derive(Debug, Default)]
 pub(super) struct KnownServer {
     pub(super) versions: Vec<ProtocolVersion>,
@@ -40,6 +44,8 @@ pub(super) struct KnownServer {
     pub(super) protocols: Vec<Arc<str>>,
     /// Whether it sent a ticket to a client that takes some, or answered one without.
     pub(super) tickets: Tickets,
+    /// Clients that left without a word when they had its certificate, with what each offered last.
+    pub(super) left: VecDeque<(IpAddr, Arc<[CipherSuite]>)>,
 }
 
 /// What a server was seen to do about session tickets.
@@ -55,21 +61,31 @@ impl KnownServers {
         self.servers.get(&server)
     }
 
-    /// Remembers what a completed handshake shows.
+    /// Remembers what a completed handshake shows, or that a client left without a word.
     pub(super) fn learn(&mut self, event: &Handshake) {
-        if event.outcome != Outcome::Success {
-            return;
+        match event.outcome {
+            Outcome::Success => self.learn_agreement(event),
+            _ if may_have_left(event) => self.of(event.server).note_left(event),
+            _ => {}
         }
-        if !self.servers.contains_key(&event.server) {
+    }
+
+    /// What is known of a server, to add to it.
+    fn of(&mut self, server: Endpoint) -> &mut KnownServer {
+        if !self.servers.contains_key(&server) {
             if self.oldest.len() >= MAX_SERVERS
                 && let Some(oldest) = self.oldest.pop_front()
             {
                 self.servers.remove(&oldest);
                 self.forgotten += 1;
             }
-            self.oldest.push_back(event.server);
+            self.oldest.push_back(server);
         }
-        let known = self.servers.entry(event.server).or_default();
+        self.servers.entry(server).or_default()
+    }
+
+    fn learn_agreement(&mut self, event: &Handshake) {
+        let known = self.of(event.server);
         let tls = &event.tls;
         remember(&mut known.versions, tls.version.as_ref());
         remember(&mut known.cipher_suites, tls.cipher_suite.as_ref());
@@ -78,6 +94,11 @@ impl KnownServers {
         known.tickets.were_sent |= event.has_sent_ticket == Some(true);
         known.tickets.were_missing |= event.has_sent_ticket == Some(false);
     }
+}
+
+/// Whether the client left without a word when it had the server's certificate, as far as that is known.
+fn may_have_left(event: &Handshake) -> bool {
+    event.left_at_certificate != Some(false) && event.tls.offered_cipher_suites.is_some()
 }
 
 fn remember<T: Clone + PartialEq>(values: &mut Vec<T>, value: Option<&T>) {
@@ -95,6 +116,28 @@ impl KnownServer {
         self.tickets.were_missing && !self.tickets.were_sent
     }
 
+    /// Whether the client of a handshake has left it without a word before, with another offer. Then it enumerates what the server supports,
+    /// as nmap and sslscan do, and refuses nothing: a client that does not trust the certificate tries again with the same offer.
+    pub(super) fn is_enumerated_by(&self, event: &Handshake) -> bool {
+        let offered = event.tls.offered_cipher_suites.as_deref();
+        let before = self.left.iter().find(|(of, _)| *of == event.client.address);
+        before
+            .zip(offered)
+            .is_some_and(|((_, before), offered)| !real(before).eq(real(offered)))
+    }
+
+    fn note_left(&mut self, event: &Handshake) {
+        let Some(offered) = &event.tls.offered_cipher_suites else {
+            return;
+        };
+        let client = event.client.address;
+        self.left.retain(|(of, _)| *of != client);
+        if self.left.len() >= MAX_LEFT {
+            self.left.pop_front();
+        }
+        self.left.push_back((client, Arc::clone(offered)));
+    }
+
     /// The cipher suites that it could have selected for a client that offers these versions, or any if they are not known.
     ///
     /// TLS 1.3 and earlier versions share no suite (RFC 8446, appendix B.4). That a client without TLS 1.3 lacks the suites of
@@ -109,6 +152,17 @@ impl KnownServer {
         let suites = self.cipher_suites.iter().copied();
         suites.filter(|suite| is_offered(is_tls13(suite))).collect()
     }
+}
+
+/// The suites of an offer that can be selected: GREASE differs from hello to hello, and the signalling values come and go
+/// with versions (RFC 5746 §3.3, RFC 7507 §4).
+fn real(offered: &[CipherSuite]) -> impl Iterator<Item = &CipherSuite> {
+    let signalling = [
+        CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV,
+        CipherSuite::TLS_FALLBACK_SCSV,
+    ];
+    let offered = offered.iter();
+    offered.filter(move |suite| !is_grease(suite.0) && !signalling.contains(suite))
 }
 
 #[cfg(test)]
@@ -183,6 +237,35 @@ mod tests {
         assert!(!known(&[Some(true)]));
         // Not to this client, for a reason of its own.
         assert!(!known(&[Some(false), Some(true)]));
+    }
+
+    #[test]
+    fn a_client_that_leaves_again_and_again_with_other_offers_enumerates_them() {
+        let left = |client: u8, offered: &[u16]| {
+            let mut event = event(443, Outcome::Failure, 0);
+            event.client.address = [192, 0, 2, client].into();
+            event.left_at_certificate = Some(true);
+            event.tls.offered_cipher_suites =
+                Some(offered.iter().copied().map(CipherSuite).collect());
+            event
+        };
+        let mut servers = KnownServers::default();
+        let mut is_enumerated = |client, offered: &[u16]| {
+            let event = left(client, offered);
+            let known = servers.get(event.server);
+            let is_enumerated = known.is_some_and(|known| known.is_enumerated_by(&event));
+            servers.learn(&event);
+            is_enumerated
+        };
+        assert!(!is_enumerated(7, &[0x1a1a, 0xc02f, 0xc030]));
+        assert!(!is_enumerated(7, &[0x2a2a, 0xc02f, 0xc030, 0x5600]));
+        assert!(!is_enumerated(8, &[0xc030]));
+        assert!(is_enumerated(7, &[0xc030]));
+        // Clients with the same offer each push out the one before.
+        for client in 20..20 + MAX_LEFT as u8 {
+            assert!(!is_enumerated(client, &[0xc030]));
+        }
+        assert!(!is_enumerated(7, &[0xc02f]));
     }
 
     #[test]

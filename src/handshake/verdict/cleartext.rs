@@ -194,6 +194,8 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
 ///
 /// If the capture begins amid something that the client sent before its hello, both may speak a protocol that has the messages of
 /// TLS in packets of its own, as OpenVPN does.
+///
+/// A server that had closed when the client sent its hello may expect TLS after its greeting, as NATS does, and have waited in vain.
 fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     let server = transcript.peer(Side::Server);
     // A server that has sent an alert speaks TLS, and may then say the same in plain text (ProFTPD: "421 TLS handshake failed").
@@ -202,8 +204,11 @@ fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     if transcript.peer(Side::Client).was_amid_other || alerts.any(is_of_server) {
         return None;
     }
-    let has_banner =
-        server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
+    let had_closed = transcript.had_received_fin(Side::Client, transcript.start()) == Some(true);
+    let has_banner = server.was_plain
+        && !transcript.peer(Side::Client).was_plain
+        && !server.has_answered
+        && !had_closed;
     let is_answer = server.is_not_tls && server.gap_bytes == 0;
     let is_plain = transcript.server_hello().is_none() && (is_answer || has_banner);
     is_plain.then_some(has_banner && !is_answer)
@@ -567,6 +572,22 @@ mod tests {
                 .alert(SERVER, AlertDescription::ProtocolVersion)
                 .verdict(),
             "failure observed: protocol_mismatch by server"
+        );
+    }
+
+    /// NATS servers greet, and then wait some seconds for a ClientHello.
+    #[test]
+    fn a_server_that_had_closed_when_the_client_sent_its_hello_did_not_refuse_tls() {
+        let closed = connection().plain(SERVER).fin(SERVER);
+        assert_eq!(
+            closed.client_hello(|_| {}).verdict(),
+            "failure observed: connection_closed by server"
+        );
+        // The banner and the close may cross the hello: then it is what the server has to say.
+        let crossed = connection().plain(SERVER).fin(SERVER).before_receiving(1);
+        assert_eq!(
+            crossed.client_hello(|_| {}).verdict(),
+            "failure observed: not_tls by server"
         );
     }
 
