@@ -269,6 +269,30 @@ fn key_logs_open_what_is_shown() {
         "╌ EncryptedExtensions",
         "╌ Certificate",
         "Finished ╌",
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_for_wireshark_works_for_every_name_that_it_can_be_written_for() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let show = |folder: &str, name: &[u8]| {
+        let folder = scratch::folder(folder);
+        fs::copy(package().join(day()), folder.join(OsStr::from_bytes(name))).unwrap();
+        let folder = folder.display().to_string();
+        let text = printed(&["show", "--no-verify", &folder, "3"]);
+        (folder, text)
+    };
+    let (folder, text) = show("show-control", b"a\x1b[31m\n'b.pcapng");
+    let command = format!("    wireshark -r $'{folder}/a\\033[31m\\012\\'b.pcapng' -g ");
+    assert!(text.contains(&command), "{text}");
+    let (_, text) = show("show-latin", b"caf\xe9.pcapng");
+    assert!(
+        text.contains("  - no command: the name of the file is not UTF-8"),
+        "{text}"
+    );
+    assert!(!text.contains("wireshark -r"), "{text}");
+}
+
         "decrypted with the key log",
         "\nCertificate of the server",
     ] {

@@ -11,6 +11,7 @@ use anstream::adapter::strip_str;
 use owo_colors::OwoColorize;
 use terminal_size::terminal_size_of;
 use tlscope::capture::{Problem, Severity};
+use tlscope::escape::printable;
 use unicode_width::UnicodeWidthStr;
 
 /// Messages held back; `None` while messages are written at once.
@@ -115,33 +116,19 @@ pub(crate) fn warning(warning: impl Display) {
 
 /// Writes what is wrong with the input, as a warning or an error, on one line.
 pub(crate) fn problem(problem: &Problem) {
-    let text = one_line(&problem.text);
+    let text = printable(&problem.text);
     match problem.severity {
         Severity::Warning => warning(text),
         Severity::Error => error(text),
     }
 }
 
-/// A message without control characters: names of files and values of options may have some, and an escape sequence could rewrite the
-/// terminal. Lines of the message stay.
+/// A message without control and invisible characters: names of files and values of options may have some, and an escape sequence could
+/// rewrite the terminal. Lines of the message stay.
 fn safe(message: impl Display) -> String {
-    escaped(&message.to_string(), |c| c.is_control() && c != '\n')
-}
-
-/// The same for a text that is one line: then a line break comes from a name, too, and what follows it would look like a message of its own.
-pub(crate) fn one_line(text: &str) -> String {
-    escaped(text, char::is_control)
-}
-
-fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match is_unsafe(c) {
-            true => safe.extend(c.escape_default()),
-            false => safe.push(c),
-        }
-    }
-    safe
+    let message = message.to_string();
+    let lines: Vec<_> = message.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 /// Holding messages back while the screen is shown.
@@ -189,9 +176,10 @@ mod tests {
 
     #[test]
     fn names_in_messages_cannot_write_to_the_terminal() {
-        let name = "a\u{1b}[31m\nerror: fake";
-        assert_eq!(one_line(name), r"a\u{1b}[31m\nerror: fake");
-        assert_eq!(safe("one\n\nhint: \u{7}two"), "one\n\nhint: \\u{7}two");
+        assert_eq!(
+            safe("one\n\nhint: \u{7}two\u{202e}"),
+            "one\n\nhint: \\u{7}two\\u{202e}"
+        );
     }
 
     #[test]
