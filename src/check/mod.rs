@@ -65,6 +65,6 @@ pub use policy_entry::PolicyError;
 pub use policy_schema::policy_schema;
 pub use presets::{Preset, default_policy_text};
 pub use report::{ReportFormat, write_report};
-pub use result::{CheckResult, Location, NotEvaluated, Offender, Report, Status};
+pub use result::{CheckResult, Location, NotAsked, NotEvaluated, Offender, Report, Status};
 pub use tally::MAX_OFFENDERS;
 pub use written_out::written_out;
