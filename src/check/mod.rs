@@ -61,7 +61,7 @@ pub use explanation::{explainable, explanation, policy_explanation};
 pub use key_table::key_table;
 pub use known_findings::{KnownFindings, KnownFindingsError, MAX_KNOWN_FINDINGS};
 pub use policy::{Policy, RuleSeverity};
-pub use policy_entry::PolicyError;
+pub use policy_entry::{PolicyError, not_toml};
 pub use policy_schema::policy_schema;
 pub use presets::{Preset, default_policy_text};
 pub use report::{ReportFormat, write_report};

@@ -22,6 +22,7 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
+use crate::cli::config::text_kind::TextKind;
 use crate::cli::config::{Analysis, Needs, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
@@ -490,53 +491,15 @@ fn refused_policy(error: PolicyError, text: &str, path: &Path) -> Failure {
             "`{path}` has settings: use `tlscope --config {path} check`, and `--policy` for a file with rules"
         ));
     }
-    let what = OTHER_FILES
-        .iter()
-        .find(|(is_one, _)| is_one(text.trim_start()));
-    failure.maybe_hint(what.map(|(_, what)| format!("`{path}` {what}")))
-}
-
-/// What is given as a policy by mistake: how its text is recognised, and where it belongs.
-const OTHER_FILES: [(Recogniser, &str); 4] = [
-    (
-        is_json,
-        "looks like JSON: `--expect` and `--new-only` read baselines; a policy is in TOML",
-    ),
-    (is_pem, "looks like PEM: `--ca-file` reads trusted roots"),
-    (is_key_log, "looks like a key log: `--keylog` reads it"),
-    (
-        is_yaml,
-        "looks like YAML: a policy is in TOML, as `tlscope check --print-policy` prints it",
-    ),
-];
-
-/// Whether a text, without whitespace before it, is of a kind.
-type Recogniser = fn(&str) -> bool;
-
-/// An object, or a list of them. Tables of TOML begin with `[[` or a name.
-fn is_json(text: &str) -> bool {
-    let inside = text.strip_prefix('[').unwrap_or(text);
-    inside.trim_start().starts_with('{')
-}
-
-fn is_pem(text: &str) -> bool {
-    text.starts_with("-----BEGIN ")
-}
-
-fn is_key_log(text: &str) -> bool {
-    let mut lines = text.lines();
-    lines.any(|line| line.starts_with("CLIENT_") || line.starts_with("SERVER_"))
-}
-
-/// The first line that is no comment begins a document, or is a key or an item of one.
-fn is_yaml(text: &str) -> bool {
-    let mut lines = text.lines();
-    let first = lines.find(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    first.is_some_and(|line| match line.trim_start_matches("- ").split_once(':') {
-        Some((key, _)) => !key.is_empty() && key.chars().all(is_key),
-        None => line == "---",
-    })
+    failure.maybe_hint(TextKind::of(text).map(|kind| {
+        let place = match kind {
+            TextKind::Json => "`--expect` and `--new-only` read baselines; a policy is in TOML",
+            TextKind::Pem => "`--ca-file` reads trusted roots",
+            TextKind::KeyLog => "`--keylog` reads it",
+            TextKind::Yaml => "a policy is in TOML, as `tlscope check --print-policy` prints it",
+        };
+        format!("`{path}` looks like {kind}: {place}")
+    }))
 }
 
 /// Bytes of a policy at most: the largest preset has 3 KB.
