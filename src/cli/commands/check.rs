@@ -52,7 +52,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     };
     let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
-    args.time.add_to(&mut selection);
+    args.time.add_to(&mut selection)?;
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(

@@ -35,7 +35,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         text,
     } = Request::read(args.arguments)?;
     let mut selection = Selection::from(args.input.selection);
-    args.time.add_to(&mut selection);
+    args.time.add_to(&mut selection)?;
     let needs = Needs {
         packets: false,
         ladders: true,

@@ -152,7 +152,7 @@ impl ReadConfig {
         let key_logs = args.common.input.keylog.clone();
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
-        args.time.add_to(&mut output.selection);
+        args.time.add_to(&mut output.selection)?;
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
         output.room_for_texts = Some(limit.of_texts());
