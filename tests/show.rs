@@ -192,9 +192,21 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
         (
             "nobody.example",
             &format!(
-                "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; `tlscope show {}` lists the 16 handshakes\n",
+                "error: no handshake matches `nobody.example`\n\nhint: it was taken for a name, since there is no such file; `tlscope show {}` lists the 16 handshakes\n",
                 day()
             ),
+        ),
+        (
+            "1:BLLB1mn1aDuQwKYkw0c5hy5L/SZ=",
+            "error: no handshake matches `1:BLLB1mn1aDuQwKYkw0c5hy5L/SZ=`\n\nhint: it was taken for a Community ID, since ",
+        ),
+        (
+            "1:AAAA=",
+            "error: cannot select `1:AAAA=`: it begins as a Community ID, which has 28 characters after `1:`\n",
+        ),
+        (
+            "pay.example.org:https",
+            "error: cannot select `pay.example.org:https`: it was taken for `NAME:PORT`, and `https` is not a port\n",
         ),
         (
             "10.0.0.1/24",
@@ -212,7 +224,7 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
     let only = fixtures::named("mtls12-success").capture;
     let missed = output(&["show", &only, "nobody.example"]);
     let expected = format!(
-        "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; `tlscope show {only}` shows the only handshake\n"
+        "error: no handshake matches `nobody.example`\n\nhint: it was taken for a name, since there is no such file; `tlscope show {only}` shows the only handshake\n"
     );
     assert_eq!(stderr(&missed), expected);
     let two = output(&["show", &day(), "3", "5"]);
@@ -257,18 +269,6 @@ fn packets_are_numbered_in_the_file_that_they_are_in() {
     }
 }
 
-#[test]
-fn key_logs_open_what_is_shown() {
-    let folder = "fixtures/captures/resumption/early-data-hello-retry";
-    let (capture, keys) = (
-        format!("{folder}/capture.pcap"),
-        format!("{folder}/keys.log"),
-    );
-    let text = printed(&["show", "--no-verify", "--keylog", &keys, &capture, "2"]);
-    for expected in [
-        "╌ EncryptedExtensions",
-        "╌ Certificate",
-        "Finished ╌",
 #[cfg(target_os = "linux")]
 #[test]
 fn the_command_for_wireshark_works_for_every_name_that_it_can_be_written_for() {
@@ -293,6 +293,18 @@ fn the_command_for_wireshark_works_for_every_name_that_it_can_be_written_for() {
     assert!(!text.contains("wireshark -r"), "{text}");
 }
 
+#[test]
+fn key_logs_open_what_is_shown() {
+    let folder = "fixtures/captures/resumption/early-data-hello-retry";
+    let (capture, keys) = (
+        format!("{folder}/capture.pcap"),
+        format!("{folder}/keys.log"),
+    );
+    let text = printed(&["show", "--no-verify", "--keylog", &keys, &capture, "2"]);
+    for expected in [
+        "╌ EncryptedExtensions",
+        "╌ Certificate",
+        "Finished ╌",
         "decrypted with the key log",
         "\nCertificate of the server",
     ] {

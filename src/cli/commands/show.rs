@@ -18,7 +18,9 @@ use super::ERROR;
 use crate::cli::config::args::{ShowArgs, ShowFormat};
 use crate::cli::config::{Analysis, Needs, memory, text_style};
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
+use crate::cli::input::{
+    CaptureInput, in_command as shown, key_log, warn_of_not_judged, warn_of_unread,
+};
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
@@ -228,11 +230,15 @@ impl Candidates {
             ([], _) if self.seen == 0 => Err(no_handshake(self.refused, paths)),
             ([], Some(text)) => {
                 let error = CliError::new(format_args!("no handshake matches `{text}`"));
+                let kind = self.selector.as_ref().map_or("a name", Selector::kind);
                 let paths = shown(paths);
-                Err(error.hint(match count {
-                    1 => format!("it is not a file either; `tlscope show {paths}` shows the only handshake"),
-                    _ => format!("it is not a file either; `tlscope show {paths}` lists the {count} handshakes"),
-                }))
+                let what = match count {
+                    1 => "shows the only handshake".to_owned(),
+                    count => format!("lists the {count} handshakes"),
+                };
+                Err(error.hint(format!(
+                    "it was taken for {kind}, since there is no such file; `tlscope show {paths}` {what}"
+                )))
             }
             ([], None) => Err(CliError::new(none_selected(self.seen))),
             ([only], _) => {
@@ -372,13 +378,5 @@ fn no_such_number(number: usize, count: usize) -> CliError {
         _ => CliError::new(what).hint(format!(
             "only the first {MAX_KEPT} can be selected by number; narrow the input with `--since` or `-f`"
         )),
-    }
-}
-
-/// The paths as typed, or a placeholder for many.
-fn shown(paths: &[PathBuf]) -> String {
-    match paths {
-        [path] => path.display().to_string(),
-        _ => "CAPTURES".to_owned(),
     }
 }
