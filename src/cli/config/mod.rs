@@ -8,6 +8,7 @@ mod metrics;
 mod overwrite;
 mod resolve;
 pub(crate) mod text_kind;
+pub(crate) mod variables;
 
 pub(crate) use overwrite::RunFiles;
 pub(crate) use resolve::{
