@@ -7,6 +7,7 @@ pub(crate) mod memory;
 mod metrics;
 mod overwrite;
 mod resolve;
+pub(crate) mod source_column;
 pub(crate) mod text_kind;
 pub(crate) mod variables;
 

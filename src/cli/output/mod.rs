@@ -329,8 +329,11 @@ impl EventWriter {
         match &config.destination {
             EventDestination::StandardOutput => {
                 let rows = RowOptions {
-                    shows_source: config.source_width.is_some(),
-                    source_width: config.source_width.unwrap_or_default(),
+                    shows_source: source.is_some(),
+                    source_width: source.map_or(0, |source| source.width),
+                    source_common: source.map_or(0, |source| source.common),
+                    source_names_repeat: source.is_some_and(|source| source.names_repeat),
+                let source = config.source_column;
                     shows_processes: config.shows_processes,
                     names: config.names,
                     room_for_texts: config.room_for_texts,
