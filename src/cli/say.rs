@@ -14,6 +14,8 @@ use tlscope::capture::{Problem, Severity};
 use tlscope::escape::printable;
 use unicode_width::UnicodeWidthStr;
 
+use crate::cli::output::symbols::in_locale;
+
 /// Messages held back; `None` while messages are written at once.
 static HELD_BACK: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 
@@ -24,15 +26,15 @@ const MAX_HELD_BACK: usize = 100;
 ///
 /// Standard error may be closed, and there is nowhere else to report that: errors are ignored.
 pub(crate) fn line(message: impl Display) {
+    let message = in_words(in_locale(message.to_string()));
     if let Some(messages) = &mut *lock() {
         if messages.len() >= MAX_HELD_BACK {
             messages.pop_front();
         }
-        messages.push_back(in_words(message.to_string()));
+        messages.push_back(message);
         return;
     }
     // The lock is free by now: a terminal that is stopped (Ctrl-S) blocks this thread only.
-    let message = in_words(message.to_string());
     let message = match terminal_size_of(stderr()) {
         Some((width, _)) => wrapped(&message, usize::from(width.0)),
         None => message,

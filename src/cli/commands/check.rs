@@ -28,6 +28,7 @@ use crate::cli::error::CliError as Failure;
 use crate::cli::input::{
     CaptureInput as Input, hint_at_show, key_log, warn_of_not_judged, warn_of_unread,
 };
+use crate::cli::output::symbols::Symbols;
 use crate::cli::output::{none_selected, whole_file};
 use crate::cli::say;
 
@@ -261,6 +262,7 @@ impl Outputs {
             },
             (Some(_), _) => TextStyle::default(),
         };
+        let is_text = to.format == ReportFormat::Text;
         let mut text = Vec::new();
         let written = write_report(report, to.format, text_style, &mut text);
         match (&to.file, self.stream) {
@@ -268,12 +270,12 @@ impl Outputs {
                 .and_then(|()| write_whole(path, &text))
                 .map_err(|error| cannot("write report", path, &error)),
             (None, StandardStream::Output) => written
-                .and_then(|()| stdout().write_all(&text))
+                .and_then(|()| Symbols::new(stdout(), is_text).write_all(&text))
                 .and_then(|()| stdout().flush())
                 .or_else(crate::cli::output::closed_pipe_is_success),
             (None, StandardStream::Error) => {
                 // Standard error may be closed, and there is nowhere else to report that.
-                let _ = written.and_then(|()| stderr().write_all(&text));
+                let _ = written.and_then(|()| Symbols::new(stderr(), is_text).write_all(&text));
                 Ok(())
             }
         }

@@ -21,6 +21,7 @@ use crate::cli::error::CliError;
 use crate::cli::input::{
     CaptureInput, in_command as shown, key_log, warn_of_not_judged, warn_of_unread,
 };
+use crate::cli::output::symbols::Symbols;
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
@@ -249,7 +250,7 @@ impl Candidates {
             }
             (several, None) if form.format == ShowFormat::Json => {
                 let mut reports = several.iter().zip(self.kept.values());
-                write(|output| {
+                write(form.format, |output| {
                     let write = |(row, report): (&Numbered<'_>, _)| {
                         write_with_ladder(output, report, row.number)
                     };
@@ -313,7 +314,7 @@ impl pipeline::Output for Candidates {
 
 fn show(form: Form, report: &HandshakeReport, number: usize, count: usize) -> Result<(), CliError> {
     let Form { style, wraps, .. } = form;
-    let written = write(|output| match form.format {
+    let written = write(form.format, |output| match form.format {
         ShowFormat::Text => write_handshake(output, style, report, number, count, wraps),
         ShowFormat::Json => write_with_ladder(output, report, number),
     });
@@ -322,15 +323,20 @@ fn show(form: Form, report: &HandshakeReport, number: usize, count: usize) -> Re
 
 /// Lists handshakes; returns how many are left out.
 fn list(style: TextStyle, handshakes: &[Numbered<'_>]) -> Result<usize, CliError> {
-    let left_out = write(|output| write_list(output, style, handshakes))?;
+    let left_out = write(ShowFormat::Text, |output| {
+        write_list(output, style, handshakes)
+    })?;
     Ok(left_out.unwrap_or_default())
 }
 
 /// Writes to standard output; `None` if its reader has closed it.
-fn write<T>(write: impl FnOnce(&mut Vec<u8>) -> io::Result<T>) -> Result<Option<T>, CliError> {
+fn write<T>(
+    format: ShowFormat,
+    write: impl FnOnce(&mut Vec<u8>) -> io::Result<T>,
+) -> Result<Option<T>, CliError> {
     let mut text = Vec::new();
     let written = write(&mut text).and_then(|value| {
-        let mut output = stdout().lock();
+        let mut output = Symbols::new(stdout().lock(), format == ShowFormat::Text);
         output.write_all(&text)?;
         output.flush()?;
         Ok(value)
