@@ -1,4 +1,4 @@
-//! Characters from the traffic that must not reach a terminal as they are.
+//! Characters from the traffic, and from names of files, that must not reach a terminal as they are.
 
 #[cfg(any(feature = "cli", feature = "otel"))]
 use std::borrow::Cow;
@@ -10,7 +10,8 @@ use std::io::{self, Write};
 /// The traffic chooses names: an escape sequence could rewrite the terminal, and a
 /// change of text direction could make one name look like another.
 #[cfg(any(feature = "cli", feature = "otel"))]
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
     if plain || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -26,8 +27,41 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// A path as a word of a shell. Control and invisible characters are in octal, as in `$'\033'`: bash, zsh, ksh and the shells of
+/// POSIX.1-2024 read them, and a terminal shows them.
+#[cfg(any(feature = "cli", feature = "otel"))]
+#[must_use]
+pub fn shell_word(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if path.chars().all(is_plain) && !path.starts_with('-') && !path.is_empty() {
+        return path.to_owned();
+    }
+    let path = if path.starts_with('-') {
+        format!("./{path}")
+    } else {
+        path.to_owned()
+    };
+    if !path.chars().any(is_unsafe) {
+        return format!("'{}'", path.replace('\'', r"'\''"));
+    }
+    let mut word = String::from("$'");
+    let mut bytes = [0; 4];
+    for c in path.chars() {
+        match c {
+            '\'' | '\\' => word.extend(['\\', c]),
+            c if is_unsafe(c) => {
+                let bytes = c.encode_utf8(&mut bytes).bytes();
+                word.extend(bytes.map(|byte| format!("\\{byte:03o}")));
+            }
+            c => word.push(c),
+        }
+    }
+    word + "'"
+}
+
 /// Controls (Cc), and of the format characters (Cf) those that hide or reorder text.
-pub(crate) fn is_unsafe(c: char) -> bool {
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -87,6 +121,17 @@ impl<W: Write> SafeJson<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(any(feature = "cli", feature = "otel"))]
+    fn paths_are_one_word_for_a_shell() {
+        assert_eq!(shell_word("captures/a-1.pcap"), "captures/a-1.pcap");
+        assert_eq!(shell_word("a b$(x).pcap"), "'a b$(x).pcap'");
+        assert_eq!(shell_word("it's.pcap"), r"'it'\''s.pcap'");
+        assert_eq!(shell_word("-r.pcap"), "'./-r.pcap'");
+        assert_eq!(shell_word("a\u{1b}1\n'\\.pcap"), r"$'a\0331\012\'\\.pcap'");
+        assert_eq!(shell_word("-\u{202e}é"), r"$'./-\342\200\256é'");
+    }
 
     #[test]
     #[cfg(any(feature = "cli", feature = "otel"))]

@@ -96,8 +96,8 @@
 //!
 //! What is public without the features `unstable` and `cli`, by [Semantic Versioning](https://semver.org).
 //!
-//! `unstable` makes the stages public for the benchmarks and fuzz targets of this package: `decode`, `dialogue`, `handshake`, `pattern`,
-//! `telemetry` and `transport`. `cli`, which includes it, adds what the program needs: `check`, `attribution`, and the
+//! `unstable` makes the stages public for the benchmarks and fuzz targets of this package: `decode`, `dialogue`, `escape`, `handshake`,
+//! `pattern`, `telemetry` and `transport`. `cli`, which includes it, adds what the program needs: `check`, `attribution`, and the
 //! outputs of [`sink`] other than `sink::machine::json` and `sink::machine::schema`. They may change in any release.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -124,6 +124,8 @@ pub mod check;
 pub mod decode;
 #[cfg(feature = "unstable")]
 pub mod dialogue;
+#[cfg(all(feature = "unstable", any(feature = "otel", feature = "serde")))]
+pub mod escape;
 #[cfg(feature = "unstable")]
 pub mod handshake;
 #[cfg(feature = "unstable")]
@@ -137,6 +139,8 @@ pub mod transport;
 mod decode;
 #[cfg(not(feature = "unstable"))]
 mod dialogue;
+#[cfg(all(not(feature = "unstable"), any(feature = "otel", feature = "serde")))]
+mod escape;
 #[cfg(not(feature = "unstable"))]
 mod handshake;
 #[cfg(not(feature = "unstable"))]
@@ -147,8 +151,6 @@ pub mod certificate;
 pub mod decrypt;
 mod digits;
 pub mod error_type;
-#[cfg(any(feature = "cli", feature = "otel", feature = "serde"))]
-mod escape;
 pub mod event;
 pub mod flow;
 mod framing;

@@ -157,7 +157,7 @@ impl FromStr for IpNetwork {
     }
 }
 
-/// The word that was probably meant, if one is near: a letter in four may be wrong, and one.
+/// The word that was probably meant, if one is near: a letter in four may be wrong, and one; of a short word, one alone.
 ///
 /// # Example
 ///
@@ -167,12 +167,18 @@ impl FromStr for IpNetwork {
 /// assert_eq!(nearest("near_expiry", &["near-expiry", "format"]), Some("near-expiry"));
 /// assert_eq!(nearest("p256", &["secp256r1", "secp384r1"]), Some("secp256r1"));
 /// assert_eq!(nearest("colour", &["near-expiry", "format"]), None);
+/// assert_eq!(nearest("srot", &["sort", "time"]), Some("sort"));
+/// assert_eq!(nearest("name", &["sort", "time"]), None);
 /// ```
 #[must_use]
 pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let distances = known.iter().map(|known| (distance(written, known), *known));
     let (distance, nearest) = distances.min()?;
-    if distance <= 1 + nearest.len() / 4 {
+    let allowed = match nearest.len() {
+        ..SHORT => 1, // any word of four letters is two changes away from many others
+        length => 1 + length / 4,
+    };
+    if distance <= allowed {
         return Some(nearest);
     }
     // A part of a name is meant for it if it is no part of another one.
@@ -183,22 +189,27 @@ pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// Characters of a part that is taken for a name: shorter ones are in many by chance.
 const MIN_PART: usize = 4;
+/// Characters of a word from which more than one may be wrong.
+const SHORT: usize = 6;
 
-/// How many characters to insert, remove or replace (Levenshtein).
+/// How many characters to insert, remove, replace, or swap with the next one (optimal string alignment).
 pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        row[0] = left;
-        for (to, above) in b.chars().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = *above;
-            left = replaced.min(left + 1).min(*above + 1);
-            *above = left;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let replaced = above[j] + usize::from(from != to);
+            let mut least = replaced.min(row[j] + 1).min(above[j + 1] + 1);
+            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -291,6 +302,8 @@ mod tests {
             ("kitten", "sitting", 3),
             ("", "ab", 2),
             ("ab", "", 2),
+            ("jsno", "json", 1),
+            ("abcd", "badc", 2),
         ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }

@@ -913,3 +913,25 @@ fn a_rule_may_be_about_one_user_or_device() {
         );
     }
 }
+
+#[test]
+fn the_handshakes_that_an_assertion_does_not_ask_about_are_counted() {
+    let policy = file(
+        "not-asked.toml",
+        "[[rule]]\nname = 'ours'\nwhere = { server-name = '*.example.org' }\nmin-version = 'TLS 1.2'\n\
+         [[rule]]\nwhere = { server-name = 'mail.example.org' }\nexpect-failure = { type = 'hostname_mismatch' }\n\
+         [[rule]]\nmax-failures = 9\n",
+    );
+    let day = fixtures::named("mtls-day");
+    let roots = day.file("ca.pem").display().to_string();
+    let output = output(&["--ca-file", &roots, "--policy", &policy, &day.capture]);
+    let text = stdout(&output);
+    for expected in [
+        "ok       ours (min-version): 0 of 13 handshakes violated it, 1 out of scope, 2 not applicable\n",
+        "ended differently, 15 out of scope\n",
+        "ok       at most 9 failures: 9 of 15 handshakes failed, 9 allowed, 1 expected to fail\n",
+        "on 16 handshakes\n",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+}

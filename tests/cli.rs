@@ -659,3 +659,183 @@ fn the_printed_error_types_are_all_that_there_are() {
         assert!(text.contains(&format!("`{class}`")), "{class}");
     }
 }
+
+/// What `tlscope` says on standard error; it must exit with `code`.
+fn said(code: i32, arguments: &[&str]) -> String {
+    let output = output(arguments);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {output:?}"
+    );
+    stderr(&output).to_owned()
+}
+
+#[test]
+fn a_selection_between_a_time_and_an_earlier_one_is_an_error() {
+    let path = file("times.pcap", capture());
+    let [noon, night] = ["12:00", "23:00"];
+    let expected = "error: `--since` is not before `--until`: no handshake can match\n";
+    for command in ["read", "show", "check", "targets"] {
+        for times in [["2026-03-02", "2026-03-01"], [night, noon], [noon, noon]] {
+            let [since, until] = times;
+            let said = said(2, &[command, "--since", since, "--until", until, &path]);
+            assert!(said.starts_with(expected), "{said}");
+            let is_of_day = said.contains("hint: times without a date do not go past midnight");
+            assert_eq!(is_of_day, until == noon, "{said}");
+        }
+    }
+    assert_eq!(
+        said(0, &["read", "--since", noon, "--until", night, &path]),
+        ""
+    );
+    assert_eq!(
+        said(
+            0,
+            &["read", "--since", "2026-03-01", "--until", noon, &path]
+        ),
+        ""
+    );
+}
+
+#[test]
+fn a_selector_in_place_of_a_capture_is_answered_with_show() {
+    let path = file("selector a.pcap", capture());
+    for selector in [
+        "11",
+        "765d5fed362279f3",
+        "1:BLLB1mn1aDuQwKYkw0c5hy5L/SY=",
+        "api.example.org:443",
+        "192.0.2.21:39796",
+    ] {
+        for command in ["read", "check"] {
+            let said = said(2, &[command, &path, selector]);
+            let hint = format!(
+                "hint: if `{selector}` selects a handshake, use `tlscope show '{path}' {selector}`\n"
+            );
+            assert!(said.ends_with(&hint), "{said}");
+        }
+    }
+    // A name may be that of a file, and a first argument is none of a selection.
+    for arguments in [["read", &path, "other.pcap"], ["read", "11", "12"]] {
+        let said = said(2, &arguments);
+        let is_hinted = said.contains("tlscope show ");
+        assert_eq!(is_hinted, arguments[1] == "11", "{said}");
+    }
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let expected = "error: `-` is given more than once: standard input can be read only once\n";
+    for command in ["read", "show", "check", "targets"] {
+        assert_eq!(said(2, &[command, "-", "-"]), expected, "{command}");
+    }
+    let expected =
+        "error: `-` is one of the captures and the policy: standard input can be read only once\n";
+    assert_eq!(said(2, &["check", "--policy", "-", "-"]), expected);
+}
+
+#[test]
+fn a_variable_with_a_typing_error_is_warned_of() {
+    let path = file("variable.pcap", capture());
+    let output = tlscope(&["read", &path])
+        .env("TLSCOPE_FROMAT", "json")
+        .env("TLSCOPE_TEST_OTHER", "1")
+        .output()
+        .unwrap();
+    let expected = "warning: the environment variable `TLSCOPE_FROMAT` has no effect: did you mean `TLSCOPE_FORMAT`?\n";
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn settings_in_another_language_are_refused_in_one_line() {
+    let path = file("languages.pcap", capture());
+    for (name, text, what) in [
+        ("settings.yaml", "read:\n  format: json\n", "YAML"),
+        (
+            "settings.json",
+            "{\"read\": {\"format\": \"json\"}}\n",
+            "JSON",
+        ),
+    ] {
+        let settings = file(name, text);
+        let said = said(2, &["--config", &settings, "read", &path]);
+        let expected = format!(
+            "error: `{settings}` looks like {what}: `--config` reads settings in TOML\n\nhint: write a table for each command, \
+             as in `[read]`, and below it `wide = true`\n"
+        );
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn certificates_are_not_extracted_to_where_roots_are_trusted() {
+    let path = file("extracted.pcap", capture());
+    let roots = folder("extracted-roots");
+    let roots = roots.to_str().unwrap();
+    let dotted = format!("{roots}/.");
+    let said = said(
+        2,
+        &["read", "--ca-dir", roots, "--extract-certs", &dotted, &path],
+    );
+    let expected = format!(
+        "error: `--extract-certs` would write to `{dotted}`, whose certificates `--ca-dir` trusts\n\n\
+         hint: certificates from the traffic would become trusted roots: name another directory\n"
+    );
+    assert_eq!(said, expected);
+    assert_eq!(fs::read_dir(roots).unwrap().count(), 0);
+}
+
+#[cfg(live_capture)]
+#[test]
+fn rotation_does_not_replace_what_the_run_reads() {
+    let folder = folder("rotated-input");
+    let own = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (events, keys, kept) = (own("events"), own("events.2"), own("events.12"));
+    for path in [&keys, &kept] {
+        fs::write(path, b"CLIENT_RANDOM\n").unwrap();
+    }
+    let live = |arguments: &[&str]| {
+        let common = ["live", "-i", "no-such-interface", "--output", &events];
+        said(2, &[&common, arguments].concat())
+    };
+    let expected = format!(
+        "error: `--output` would replace, when it is rotated, `{keys}`, which is a key log\n"
+    );
+    assert_eq!(live(&["--keylog", &keys]), expected);
+    // Ten rotated files are kept, so the twelfth is not one of them; the interface is what fails then.
+    for other in [
+        &["--keylog", &kept][..],
+        &["--keylog", &keys, "--rotate-keep", "1"],
+    ] {
+        let said = live(other);
+        assert!(said.contains("no-such-interface"), "{said}");
+    }
+}
+
+#[test]
+fn a_locale_without_utf8_gets_ascii() {
+    let capture = fixtures::named("mtls-day").capture;
+    let shown = |arguments: &[&str], locale: &str| {
+        let output = tlscope(arguments).env("LC_ALL", locale).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        stdout(&output).to_owned()
+    };
+    let show = ["show", "--no-verify", &capture, "11"];
+    let plain = shown(&show, "C");
+    assert!(plain.is_ascii(), "{plain}");
+    let beginning = "   0.000     155  ClientHello -----";
+    assert!(
+        plain.contains(beginning) && plain.contains("--->    512\n"),
+        "{plain}"
+    );
+    assert!(plain.contains("encrypted record ....."), "{plain}");
+    let unicode = shown(&show, "C.UTF-8");
+    assert!(unicode.contains("───▶"), "{unicode}");
+    assert_eq!(plain.chars().count(), unicode.chars().count());
+    assert_eq!(printed(&show), unicode, "without a locale");
+    // Output for programs does not depend on the locale.
+    let json = ["read", "--no-verify", "--format", "json", &capture];
+    assert_eq!(shown(&json, "C"), shown(&json, "C.UTF-8"));
+}

@@ -5,17 +5,17 @@
 
 use std::fs;
 
-use serde_json::Value;
 use tlscope::event::Outcome;
 use tlscope::observer::{Config, Observer};
 use tlscope::time::Timestamp;
 
 use crate::support::datagrams::{
-    Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
+    Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, handshakes, many_lost,
+    noise,
 };
+use crate::support::fixtures;
 use crate::support::pcap::{Packet, Pcap};
 use crate::support::random::Random;
-use crate::support::{fixtures, harness};
 
 const SUBJECT: Subject = Subject {
     protocol: "dtls",
@@ -104,13 +104,9 @@ fn a_client_that_begins_again_and_gives_up_ends_no_handshake_but_its_own() {
         hello.bytes[RANDOM] ^= 1;
         let alert = with_payload(&hello, &ALERT);
         changed.packets.extend([hello, alert]);
-        let lines = harness::capture(&changed.to_bytes(), b"", 1);
-        let lines = String::from_utf8(lines).unwrap();
-        let events = lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap());
-        let first: Value = events
-            .filter(|event: &Value| event["type"] == "handshake")
+        let events = handshakes(&changed, b"");
+        let first = events
+            .iter()
             .find(|event| event["capture"]["first_packet"] == 1)
             .unwrap();
         assert_ne!(first["outcome"], "failure", "{taken} packets: {first}");
@@ -134,12 +130,8 @@ fn captures() -> impl Iterator<Item = (String, Pcap)> {
 
 /// How the handshakes in a capture ended: outcome, class and side of a failure, and what followed.
 fn verdicts(capture: &Pcap) -> Vec<String> {
-    let lines = String::from_utf8(harness::capture(&capture.to_bytes(), b"", 1)).unwrap();
-    let events = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events
-        .filter(|event| event["type"] == "handshake")
+    handshakes(capture, b"")
+        .iter()
         .map(|event| {
             let error = &event["error"];
             let after = &event["rejected_after"]["type"];

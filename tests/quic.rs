@@ -13,7 +13,7 @@ use tlscope::observer::{Config, Observer};
 
 use crate::support::check;
 use crate::support::datagrams::{
-    Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
+    self, Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
 };
 use crate::support::fixtures;
 use crate::support::harness;
@@ -165,15 +165,9 @@ fn set_client_port(packet: &mut Packet, port: u16) {
     packet.bytes[at..at + 2].copy_from_slice(&port.to_be_bytes());
 }
 
-/// The handshakes in a capture.
+/// The handshakes in a capture, read without keys.
 fn handshakes(capture: &Pcap) -> Vec<Value> {
-    let lines = String::from_utf8(harness::capture(&capture.to_bytes(), b"", 1)).unwrap();
-    let events = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events
-        .filter(|event| event["type"] == "handshake")
-        .collect()
+    datagrams::handshakes(capture, b"")
 }
 
 /// What must not depend on other connections: times are from the client's first packet on.

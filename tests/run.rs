@@ -198,8 +198,11 @@ fn the_exit_status_is_that_of_the_command_if_it_fails_and_of_the_check_otherwise
             "{arguments:?}: {output:?}"
         );
         // The report alone would not tell a failed command from a failed check.
-        let notice = format!("the command failed: exit status {expected}");
-        let is_from_command = expected > 2 && expected < 126;
+        let notice = match expected {
+            128.. => format!("the command was ended by SIGKILL: exit status {expected}"),
+            _ => format!("the command failed: exit status {expected}"),
+        };
+        let is_from_command = expected > 2 && !(126..128).contains(&expected);
         if is_from_command {
             assert!(stderr(&output).contains(&notice), "{output:?}");
         }

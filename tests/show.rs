@@ -192,9 +192,21 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
         (
             "nobody.example",
             &format!(
-                "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; `tlscope show {}` lists the 16 handshakes\n",
+                "error: no handshake matches `nobody.example`\n\nhint: it was taken for a name, since there is no such file; `tlscope show {}` lists the 16 handshakes\n",
                 day()
             ),
+        ),
+        (
+            "1:BLLB1mn1aDuQwKYkw0c5hy5L/SZ=",
+            "error: no handshake matches `1:BLLB1mn1aDuQwKYkw0c5hy5L/SZ=`\n\nhint: it was taken for a Community ID, since ",
+        ),
+        (
+            "1:AAAA=",
+            "error: cannot select `1:AAAA=`: it begins as a Community ID, which has 28 characters after `1:`\n",
+        ),
+        (
+            "pay.example.org:https",
+            "error: cannot select `pay.example.org:https`: it was taken for `NAME:PORT`, and `https` is not a port\n",
         ),
         (
             "10.0.0.1/24",
@@ -212,7 +224,7 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
     let only = fixtures::named("mtls12-success").capture;
     let missed = output(&["show", &only, "nobody.example"]);
     let expected = format!(
-        "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; `tlscope show {only}` shows the only handshake\n"
+        "error: no handshake matches `nobody.example`\n\nhint: it was taken for a name, since there is no such file; `tlscope show {only}` shows the only handshake\n"
     );
     assert_eq!(stderr(&missed), expected);
     let two = output(&["show", &day(), "3", "5"]);
@@ -255,6 +267,30 @@ fn packets_are_numbered_in_the_file_that_they_are_in() {
     for (range, expected) in ranges.iter().zip(expected) {
         assert!(expected.starts_with(*range), "{range}: {expected}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_for_wireshark_works_for_every_name_that_it_can_be_written_for() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let show = |folder: &str, name: &[u8]| {
+        let folder = scratch::folder(folder);
+        fs::copy(package().join(day()), folder.join(OsStr::from_bytes(name))).unwrap();
+        let folder = folder.display().to_string();
+        let text = printed(&["show", "--no-verify", &folder, "3"]);
+        (folder, text)
+    };
+    let (folder, text) = show("show-control", b"a\x1b[31m\n'b.pcapng");
+    let command = format!("    wireshark -r $'{folder}/a\\033[31m\\012\\'b.pcapng' -g ");
+    assert!(text.contains(&command), "{text}");
+    let (_, text) = show("show-latin", b"caf\xe9.pcapng");
+    assert!(
+        text.contains("  - no command: the name of the file is not UTF-8"),
+        "{text}"
+    );
+    assert!(!text.contains("wireshark -r"), "{text}");
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl Evaluation {
             let check = &tally.check;
             let is_skipped = is_expected && check.assertion.skips_expected_failures();
             if !check.scope.contains(event) {
+                tally.skip_out_of_scope();
                 continue;
             }
             if is_skipped {

@@ -99,12 +99,8 @@ impl<'a> PolicyFile<'a> {
 
     /// The error for a text that is not TOML.
     pub(super) fn not_toml(self, error: &toml::de::Error) -> PolicyError {
-        let at = error.span().unwrap_or_default();
-        let key = self.text.get(at.clone()).unwrap_or_default();
-        match error.message() {
-            "duplicate key" => self.error(format!("`{key}` is set more than once"), at),
-            message => self.error(message, at),
-        }
+        let (message, at) = not_toml(self.text, error);
+        self.error(message, at)
     }
 
     /// The entries of a table, in the order of the file.
@@ -122,6 +118,20 @@ impl<'a> PolicyFile<'a> {
         entries.sort_by_key(|entry| entry.at.start);
         entries
     }
+}
+
+/// Why `text` is not TOML, in one clause, and where.
+#[must_use]
+pub fn not_toml(text: &str, error: &toml::de::Error) -> (String, Range<usize>) {
+    let at = error.span().unwrap_or_default();
+    let message = match error.message() {
+        "duplicate key" => {
+            let key = text.get(at.clone()).unwrap_or_default();
+            format!("`{key}` is set more than once")
+        }
+        message => message.to_owned(),
+    };
+    (message, at)
 }
 
 /// A key and its value.
@@ -156,6 +166,33 @@ impl<'a> PolicyEntry<'a> {
     /// The error for a value that the key does not take.
     pub(super) fn takes(&self, what: &str) -> PolicyError {
         self.invalid(format!("`{}` takes {what}", self.key))
+    }
+
+    /// The same, with what to write if the value only lacks quotes.
+    pub(super) fn takes_quoted(&self, what: &str, quoted: &str) -> PolicyError {
+        self.takes(what)
+            .with_hint(format!("write `{} = \"{quoted}\"`", self.key))
+    }
+
+    /// The error for a key that takes a number, or `true` or `false`; the value may have quotes by mistake.
+    pub(super) fn takes_unquoted(&self, what: &str) -> PolicyError {
+        let error = self.takes(what);
+        let bare = self.string().map(str::trim).filter(|text| {
+            let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+            is_number && text.parse::<f64>().is_ok() || ["true", "false"].contains(text)
+        });
+        match bare {
+            Some(bare) => error.with_hint(format!("write `{} = {bare}`, without quotes", self.key)),
+            None => error,
+        }
+    }
+
+    /// Whether the value is a number or a truth: a word that lacks quotes, perhaps.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(
+            self.value.get_ref(),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)
+        )
     }
 
     fn invalid(&self, message: String) -> PolicyError {
@@ -195,9 +232,13 @@ impl<'a> PolicyEntry<'a> {
                 .collect(),
             _ => None,
         };
-        items
-            .filter(|items| !items.is_empty())
-            .ok_or_else(|| self.takes(&format!("{what}, or a list of them")))
+        items.filter(|items| !items.is_empty()).ok_or_else(|| {
+            let what = format!("{what}, or a list of them");
+            match self.is_bare() {
+                true => self.takes_quoted(&what, self.source()),
+                false => self.takes(&what),
+            }
+        })
     }
 
     /// One string or a list of them, at least one.
@@ -209,7 +250,7 @@ impl<'a> PolicyEntry<'a> {
     pub(super) fn boolean(&self) -> Result<bool> {
         match self.value.get_ref() {
             DeValue::Boolean(truth) => Ok(*truth),
-            _ => Err(self.takes("`true` or `false`")),
+            _ => Err(self.takes_unquoted("`true` or `false`")),
         }
     }
 
@@ -222,21 +263,25 @@ impl<'a> PolicyEntry<'a> {
         };
         number
             .filter(|number: &f64| number.is_finite() && *number >= 0.0)
-            .ok_or_else(|| self.takes(what))
+            .ok_or_else(|| self.takes_unquoted(what))
     }
 
     /// A whole number from 0 to `most`.
     pub(super) fn whole(&self, most: u64, what: &str) -> Result<u64> {
         integer(self.value.get_ref())
             .filter(|number| *number <= most)
-            .ok_or_else(|| self.takes(what))
+            .ok_or_else(|| self.takes_unquoted(what))
     }
 
     /// One of `words`.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         let text = self.string().ok_or_else(|| {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.takes(&format!("one of `{}`", known.join("`, `")))
+            let what = format!("one of `{}`", known.join("`, `"));
+            match self.value.get_ref() {
+                DeValue::Array(_) => self.takes(&format!("{what}, and this is a list")),
+                _ => self.takes(&what),
+            }
         })?;
         self.word_of(text, self.value.span(), words)
     }

@@ -97,6 +97,8 @@ pub struct CheckResult {
     pub known: u64,
     /// Handshakes that could not be evaluated, by what was missing.
     pub not_evaluated: BTreeMap<&'static str, u64>,
+    /// Handshakes that it did not ask about.
+    pub not_asked: NotAsked,
     /// The first handshakes that violate it, at most [`super::MAX_OFFENDERS`].
     pub offenders: Vec<Offender>,
 }
@@ -173,7 +175,17 @@ impl CheckResult {
             violations: 0,
             known: 0,
             not_evaluated: BTreeMap::new(),
+            not_asked: NotAsked::default(),
             offenders: Vec::new(),
+        }
+    }
+
+    /// What was found, and of how many handshakes nothing was asked, so that the numbers add up to those of the captures.
+    pub(super) fn found_of_all(&self) -> String {
+        let not_asked = self.not_asked.in_words();
+        match not_asked.filter(|_| self.evaluated > 0) {
+            Some(not_asked) => format!("{}, {not_asked}", self.found),
+            None => self.found.clone(),
         }
     }
 
@@ -187,6 +199,34 @@ impl CheckResult {
     #[must_use]
     pub fn offenders_omitted(&self) -> u64 {
         self.violations.saturating_sub(self.offenders.len() as u64)
+    }
+}
+
+/// Handshakes that an assertion does not ask about, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAsked {
+    /// The rule's `where` does not include them.
+    pub out_of_scope: u64,
+    /// They have nothing that it asks about: nothing was negotiated, or a session was resumed without certificates.
+    pub not_applicable: u64,
+    /// They failed as another rule expects.
+    pub expected: u64,
+}
+
+impl NotAsked {
+    /// As in `3 out of scope, 1 not applicable`; `None` if it asked about all.
+    pub(super) fn in_words(self) -> Option<String> {
+        let counts = [
+            (self.out_of_scope, "out of scope"),
+            (self.not_applicable, "not applicable"),
+            (self.expected, "expected to fail"),
+        ];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts
+            .map(|(count, why)| format!("{count} {why}"))
+            .collect();
+        (!counts.is_empty()).then(|| counts.join(", "))
     }
 }
 

@@ -6,7 +6,7 @@ use super::assertion::{About, Compliance, InScope, RunResult, RunTotals, handsha
 use super::context::{Context, InputWarnings};
 use super::known_findings::{Finding, KnownFindings};
 use super::policy::{Check, RuleSeverity, Unknown};
-use super::result::{CheckResult, Offender, Status};
+use super::result::{CheckResult, NotAsked, Offender, Status};
 use crate::event::{Handshake, NotTls};
 use crate::stats::Stats;
 
@@ -18,8 +18,7 @@ pub const MAX_OFFENDERS: usize = 10;
 pub(super) struct Tally {
     pub(super) check: Check,
     in_scope: u64,
-    /// Failures in scope that another rule expects: they are not evaluated.
-    expected: u64,
+    not_asked: NotAsked,
     evaluated: u64,
     violations: u64,
     /// Violations among those evaluated that the user already knows.
@@ -43,7 +42,11 @@ impl Tally {
         Self {
             check,
             in_scope: 0,
-            expected: 0,
+            not_asked: NotAsked {
+                out_of_scope: 0,
+                not_applicable: 0,
+                expected: 0,
+            },
             evaluated: 0,
             violations: 0,
             known: 0,
@@ -66,7 +69,7 @@ impl Tally {
             number: self.in_scope,
         };
         match self.check.assertion.evaluate(handshake) {
-            Compliance::NotApplicable => {}
+            Compliance::NotApplicable => self.not_asked.not_applicable += 1,
             Compliance::Undetermined(reason) => {
                 *self.not_evaluated.entry(reason).or_default() += 1;
                 return Some(reason);
@@ -112,15 +115,20 @@ impl Tally {
         }
     }
 
+    /// Counts a handshake that the scope does not include.
+    pub(super) const fn skip_out_of_scope(&mut self) {
+        self.not_asked.out_of_scope += 1;
+    }
+
     /// Counts a failure in scope that another rule expects.
     pub(super) const fn skip_expected(&mut self) {
         self.in_scope += 1;
-        self.expected += 1;
+        self.not_asked.expected += 1;
     }
 
     /// Whether no handshake complied or violated it.
     pub(super) const fn has_evaluated_nothing(&self) -> bool {
-        self.evaluated == 0 && self.expected == 0
+        self.evaluated == 0 && self.not_asked.expected == 0
     }
 
     /// Whether there is a handshake in its scope.
@@ -164,6 +172,7 @@ impl Tally {
             violations: self.violations,
             known: self.known,
             not_evaluated: self.not_evaluated,
+            not_asked: self.not_asked,
             offenders: if lists_offenders || verdict.is_of_run && status.is_complaint() {
                 self.offenders
             } else {
@@ -207,7 +216,7 @@ impl Tally {
         }
         let is_partial = !self.not_evaluated.is_empty();
         Verdict::of(match (self.evaluated, self.check.unknown) {
-            (0, _) if self.expected > 0 && !is_partial => Status::Held,
+            (0, _) if self.not_asked.expected > 0 && !is_partial => Status::Held,
             (0, Unknown::Fail) => self.violated(),
             (0, Unknown::Ignore) => Status::NotEvaluated,
             (0, Unknown::Warn) => Status::Warning,
@@ -238,10 +247,10 @@ impl Tally {
             let (violations, evaluated) = (self.violations, self.evaluated);
             let did = self.check.assertion.violation();
             format!("{violations} of {} {did}", handshakes(evaluated))
-        } else if missing == 0 && self.expected > 0 {
+        } else if missing == 0 && self.not_asked.expected > 0 {
             return format!(
                 "{} failed, as another rule expects",
-                handshakes(self.expected)
+                handshakes(self.not_asked.expected)
             );
         } else if missing == 0 {
             let in_scope = handshakes(self.in_scope);

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::say::one_line;
+use tlscope::escape::printable;
 
 /// An error that ends the program.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) struct CliError {
 impl CliError {
     /// `message` is one lower-case clause: what failed, and on what. It is one line, whatever is in a name.
     pub(crate) fn new(message: impl Display) -> Self {
-        let message = one_line(&message.to_string());
+        let message = printable(&message.to_string()).into_owned();
         let hint = None;
         Self { message, hint }
     }

@@ -21,14 +21,16 @@ mod say;
 mod usage;
 
 use config::args::{Args, Color};
-use config::{RunFiles, config_file, dependent};
+use config::{RunFiles, config_file, dependent, variables};
 use error::CliError;
 
 /// Runs the command that the arguments name; errors go to standard error.
 pub(crate) fn main() -> ExitCode {
     let result = parse().and_then(|(args, matches)| {
         choose_color(args.color);
-        for warning in dependent::without_effect(&matches) {
+        let variables = env::vars_os().map(|(name, _)| name);
+        let warnings = dependent::without_effect(&matches).into_iter();
+        for warning in warnings.chain(variables::misspelt(variables)) {
             say::warning(warning);
         }
         RunFiles::of(&args).check()?;

@@ -11,7 +11,10 @@ use anstream::adapter::strip_str;
 use owo_colors::OwoColorize;
 use terminal_size::terminal_size_of;
 use tlscope::capture::{Problem, Severity};
+use tlscope::escape::printable;
 use unicode_width::UnicodeWidthStr;
+
+use crate::cli::output::symbols::in_locale;
 
 /// Messages held back; `None` while messages are written at once.
 static HELD_BACK: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
@@ -23,15 +26,15 @@ const MAX_HELD_BACK: usize = 100;
 ///
 /// Standard error may be closed, and there is nowhere else to report that: errors are ignored.
 pub(crate) fn line(message: impl Display) {
+    let message = in_words(in_locale(message.to_string()));
     if let Some(messages) = &mut *lock() {
         if messages.len() >= MAX_HELD_BACK {
             messages.pop_front();
         }
-        messages.push_back(in_words(message.to_string()));
+        messages.push_back(message);
         return;
     }
     // The lock is free by now: a terminal that is stopped (Ctrl-S) blocks this thread only.
-    let message = in_words(message.to_string());
     let message = match terminal_size_of(stderr()) {
         Some((width, _)) => wrapped(&message, usize::from(width.0)),
         None => message,
@@ -115,33 +118,19 @@ pub(crate) fn warning(warning: impl Display) {
 
 /// Writes what is wrong with the input, as a warning or an error, on one line.
 pub(crate) fn problem(problem: &Problem) {
-    let text = one_line(&problem.text);
+    let text = printable(&problem.text);
     match problem.severity {
         Severity::Warning => warning(text),
         Severity::Error => error(text),
     }
 }
 
-/// A message without control characters: names of files and values of options may have some, and an escape sequence could rewrite the
-/// terminal. Lines of the message stay.
+/// A message without control and invisible characters: names of files and values of options may have some, and an escape sequence could
+/// rewrite the terminal. Lines of the message stay.
 fn safe(message: impl Display) -> String {
-    escaped(&message.to_string(), |c| c.is_control() && c != '\n')
-}
-
-/// The same for a text that is one line: then a line break comes from a name, too, and what follows it would look like a message of its own.
-pub(crate) fn one_line(text: &str) -> String {
-    escaped(text, char::is_control)
-}
-
-fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match is_unsafe(c) {
-            true => safe.extend(c.escape_default()),
-            false => safe.push(c),
-        }
-    }
-    safe
+    let message = message.to_string();
+    let lines: Vec<_> = message.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 /// Holding messages back while the screen is shown.
@@ -189,9 +178,10 @@ mod tests {
 
     #[test]
     fn names_in_messages_cannot_write_to_the_terminal() {
-        let name = "a\u{1b}[31m\nerror: fake";
-        assert_eq!(one_line(name), r"a\u{1b}[31m\nerror: fake");
-        assert_eq!(safe("one\n\nhint: \u{7}two"), "one\n\nhint: \\u{7}two");
+        assert_eq!(
+            safe("one\n\nhint: \u{7}two\u{202e}"),
+            "one\n\nhint: \\u{7}two\\u{202e}"
+        );
     }
 
     #[test]

@@ -282,13 +282,12 @@ pub(super) fn what_is_invalid(error: &Error, value: &str, name: &str) -> String 
 pub(super) fn hint_of_value(error: &Error, value: &str) -> Option<String> {
     let known = known_values(error);
     let one_of = one_of(&known)?;
-    let suggested = match error.get(ContextKind::SuggestedValue) {
-        Some(ContextValue::String(meant)) => Some(meant.as_str()),
-        _ => None,
-    };
+    let parts: Vec<_> = value.split(',').collect();
+    if parts.len() > 1 && parts.iter().all(|part| known.contains(part)) {
+        return Some(format!("it takes one value: `{}`", parts.join("` or `")));
+    }
     let word = value.split('=').next().unwrap_or_default(); // as in `junit=report.xml`
-    let meant = nearest(&word.to_ascii_lowercase(), &known).or(suggested);
-    Some(match meant {
+    Some(match nearest(&word.to_ascii_lowercase(), &known) {
         Some(meant) => format!("did you mean `{meant}`? {one_of}"),
         None => one_of,
     })
@@ -447,6 +446,21 @@ mod tests {
                 "read --format xyz x.pcap",
                 "invalid value `xyz` for `--format`",
                 "one of `table`, `rows`, ",
+            ),
+            (
+                "read --format csv,json x.pcap",
+                "invalid value `csv,json` for `--format`",
+                "it takes one value: `csv` or `json`",
+            ),
+            (
+                "read --sort name x.pcap",
+                "invalid value `name` for `--sort`",
+                "one of `time`, `duration`, `expiry`, `server`",
+            ),
+            (
+                "completions tcsh",
+                "invalid value `tcsh` for `SHELL`",
+                "one of `bash`, `elvish`, `fish`, `powershell`, `zsh`",
             ),
             (
                 "print foo",

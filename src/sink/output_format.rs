@@ -33,6 +33,15 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
+    /// Whether people read it, and no programs.
+    #[must_use]
+    pub const fn is_for_people(self) -> bool {
+        match self {
+            Self::Table | Self::Rows | Self::Summary | Self::Certs => true,
+            Self::Json | Self::Csv | Self::Cbom => false,
+        }
+    }
+
     /// Whether it writes each handshake as soon as there is a verdict, not only a summary at the end.
     #[must_use]
     pub const fn writes_events(self) -> bool {
@@ -141,14 +150,7 @@ mod tests {
     #[test]
     fn programs_and_inventories_get_all_and_people_pay_for_nothing_that_they_do_not_see() {
         for format in OutputFormat::value_variants() {
-            let is_for_people = matches!(
-                format,
-                OutputFormat::Table
-                    | OutputFormat::Rows
-                    | OutputFormat::Summary
-                    | OutputFormat::Certs
-            );
-            let expected = if is_for_people {
+            let expected = if format.is_for_people() {
                 Needs::NONE
             } else {
                 Needs::ALL

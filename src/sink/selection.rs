@@ -249,6 +249,16 @@ pub enum Moment {
 }
 
 impl Moment {
+    /// Whether no handshake can begin at `self` or later, and before `until`. A time of day and a point in time are not compared.
+    #[must_use]
+    pub fn is_at_or_after(self, until: Self) -> bool {
+        match (self, until) {
+            (Self::Time(since), Self::Time(until)) => since >= until,
+            (Self::OfDay(since), Self::OfDay(until)) => since >= until,
+            _ => false,
+        }
+    }
+
     /// Whether it comes after `time`; a time of day, on the day of `time`.
     fn is_after(self, time: Timestamp) -> bool {
         match self {

@@ -18,7 +18,7 @@ use crate::event::{
 use crate::flow::Endpoint;
 use crate::pattern::nearest;
 use crate::sink::fair_queue::FairQueue;
-use crate::sink::people::text::{printable, printable_message, shell_word};
+use crate::sink::people::text::{printable, printable_message};
 
 /// Most failures that are listed, of about a kilobyte each: a page that a person still reads, and of a storm the beginning of
 /// every other kind of failure. As many handshakes that completed.
@@ -261,7 +261,7 @@ impl Listed {
             }
             match word.starts_with("--") {
                 true => command.push_str(word), // an option: paths are absolute
-                false => command.push_str(&shell_word(word)),
+                false => command.push_str(&escape::shell_word(word)),
             }
         }
         escape::printable(&command).into_owned()

@@ -77,15 +77,22 @@ fn cases(theme: &str) -> Vec<Case> {
     cases
 }
 
-/// Outcome, and the side that failed, of each handshake, by the client's port.
-fn verdicts(protocol: &str, capture: &Pcap, key_log: &[u8]) -> BTreeMap<u64, (String, String)> {
+/// The handshakes in a capture, as JSON.
+pub(crate) fn handshakes(capture: &Pcap, key_log: &[u8]) -> Vec<Value> {
     let lines = harness::capture(&capture.to_bytes(), key_log, 1);
     let lines = String::from_utf8(lines).unwrap();
     let events = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events
+        .filter(|event| event["type"] == "handshake")
+        .collect()
+}
+
+/// Outcome, and the side that failed, of each handshake, by the client's port.
+fn verdicts(protocol: &str, capture: &Pcap, key_log: &[u8]) -> BTreeMap<u64, (String, String)> {
     let mut verdicts = BTreeMap::new();
-    for event in events.filter(|event| event["type"] == "handshake") {
+    for event in handshakes(capture, key_log) {
         assert_eq!(event["protocol"], protocol);
         let port = event["client"]["port"].as_u64().unwrap();
         let outcome = event["outcome"].as_str().unwrap().to_owned();

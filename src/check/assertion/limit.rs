@@ -19,8 +19,10 @@ impl Limit {
         let Some(text) = entry.string() else {
             return entry.whole(u64::MAX, what).map(Self::Count);
         };
-        let percent = text.strip_suffix('%').map(str::trim);
-        percent
+        let Some(percent) = text.strip_suffix('%').map(str::trim) else {
+            return Err(entry.takes_unquoted(what));
+        };
+        Some(percent)
             .and_then(|percent| percent.parse().ok())
             .filter(|percent| (0.0..=100.0).contains(percent))
             .map(Self::Percent)

@@ -45,13 +45,19 @@ const VERSIONS: &[(&str, ProtocolVersion)] = &[
 
 /// Reads `TLS 1.2`, or what other programs write: `TLSv1.2`, `1.2`, `SSLv3`.
 fn version(entry: &PolicyEntry<'_>) -> Result<ProtocolVersion> {
-    let known = entry.string().and_then(|text| {
+    let known = |text: &str| {
         let bare = bare_version(text);
         VERSIONS.iter().find(|(name, _)| bare == bare_version(name))
-    });
-    match known {
+    };
+    match entry.string().and_then(known) {
         Some((_, version)) => Ok(*version),
-        None => entry.word(VERSIONS),
+        None => entry.word(VERSIONS).map_err(|error| {
+            let meant = entry.is_bare().then(|| known(entry.source())).flatten();
+            match meant {
+                Some((name, _)) => entry.takes_quoted("a version in quotes", name),
+                None => error,
+            }
+        }),
     }
 }
 

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::fields::{Fields, canonical, fields_of, masked};
-use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, RuleSeverity, Status};
+use crate::check::{
+    CheckResult, Location, MAX_OFFENDERS, NotAsked, Offender, RuleSeverity, Status,
+};
 use crate::event::{Evidence, Handshake};
 use crate::sink::machine::json::handshake_value;
 
@@ -170,6 +172,7 @@ impl Baseline {
             violations,
             known: 0,
             not_evaluated: BTreeMap::new(),
+            not_asked: NotAsked::default(),
             offenders: differences.into_iter().take(MAX_OFFENDERS).collect(),
         }
     }

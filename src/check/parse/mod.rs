@@ -197,7 +197,15 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
                 settings.scope = scope(entry)?;
                 settings.written_scope = Some(entry.source().to_owned());
             }
-            "preset" => preset = Some((entry.word(&Preset::words())?, entry.line())),
+            "preset" => {
+                let word = entry.word(&Preset::words()).map_err(|error| {
+                    match entry.value.get_ref().is_array() {
+                        true => error.with_hint("write a `[[rule]]` for each preset"),
+                        false => error,
+                    }
+                });
+                preset = Some((word?, entry.line()));
+            }
             name => {
                 let key = PolicyKey::find(name).ok_or_else(|| unknown_rule_key(entry))?;
                 own.push((entry, key.name, (key.read)(entry)?));
@@ -206,6 +214,7 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
             }
         }
     }
+    refuse_empty_range(entries)?;
     let mut checks = Vec::new();
     if let Some((preset, line)) = preset {
         let mut named = settings.clone();
@@ -229,6 +238,21 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
         }
     }
     Ok(checks)
+}
+
+/// No number of handshakes is enough for a rule that requires more than it allows.
+fn refuse_empty_range(entries: &[PolicyEntry<'_>]) -> Result<()> {
+    let limit = |key: &str| {
+        let entry = entries.iter().find(|entry| entry.key == key)?;
+        Some((entry, integer(entry.value.get_ref())?))
+    };
+    match (limit("min-handshakes"), limit("max-handshakes")) {
+        (Some((entry, least)), Some((_, most))) if least > most => {
+            let message = format!("`min-handshakes` ({least}) is above `max-handshakes` ({most})");
+            Err(entry.error(message, entry.at.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The error for a key that no rule has: it may belong elsewhere.
@@ -368,7 +392,7 @@ fn ports(entry: &PolicyEntry<'_>) -> Result<Vec<u16>> {
         .collect();
     ports
         .filter(|ports| !ports.is_empty())
-        .ok_or_else(|| entry.takes("a number from 0 to 65535, or a list of them"))
+        .ok_or_else(|| entry.takes_unquoted("a number from 0 to 65535, or a list of them"))
 }
 
 #[cfg(test)]

@@ -235,6 +235,64 @@ fn unknown_keys_and_values_are_refused_with_their_line_and_a_suggestion() {
 }
 
 #[test]
+fn values_with_and_without_quotes_and_lists_are_refused_with_what_to_write() {
+    let cases = [
+        (
+            "min-version = 1.2",
+            "`min-version` takes a version in quotes (write `min-version = \"TLS 1.2\"`)",
+        ),
+        (
+            "allowed-suites = 0x1301",
+            "`allowed-suites` takes a name, a pattern as in `*_GCM_*`, or a number as in `0x1301`, or a list of them \
+             (write `allowed-suites = \"0x1301\"`)",
+        ),
+        (
+            "min-rsa-bits = '2048'",
+            "`min-rsa-bits` takes a number of bits up to 65536 (write `min-rsa-bits = 2048`, without quotes)",
+        ),
+        (
+            "max-failures = '5'",
+            "`max-failures` takes a number, or a share as in `\"0.5 %\"` (write `max-failures = 5`, without quotes)",
+        ),
+        (
+            "min-days-valid = '14'",
+            "`min-days-valid` takes a number of days (write `min-days-valid = 14`, without quotes)",
+        ),
+        (
+            "no-gaps = 'true'",
+            "`no-gaps` takes `true` or `false` (write `no-gaps = true`, without quotes)",
+        ),
+        (
+            "where = { port = '443' }",
+            "`port` takes a number from 0 to 65535, or a list of them (write `port = 443`, without quotes)",
+        ),
+        (
+            "severity = ['error']",
+            "`severity` takes one of `error`, `warning`, and this is a list",
+        ),
+        (
+            "preset = ['cnsa-2.0']",
+            "`preset` takes one of `mozilla-modern`, `mozilla-intermediate`, `nist-sp800-52r2`, `cnsa-2.0`, `post-quantum`, \
+             and this is a list (write a `[[rule]]` for each preset)",
+        ),
+        (
+            "min-handshakes = 5\nmax-handshakes = 2",
+            "`min-handshakes` (5) is above `max-handshakes` (2)",
+        ),
+    ];
+    for (rule, expected) in cases {
+        let refusal = refusal(&format!("[[rule]]\n{rule}"));
+        assert_eq!(refusal, format!("t.toml:2: rule 1: {expected}"));
+    }
+    for fine in [
+        "min-handshakes = 2\nmax-handshakes = 2",
+        "max-failures = '5%'",
+    ] {
+        assert!(!checks(fine).is_empty(), "{fine}");
+    }
+}
+
+#[test]
 fn invalid_values_are_refused_with_their_line() {
     let cases = [
         "\nallow-empty = 1",

@@ -50,7 +50,7 @@ fn write_row(report: &Report, result: &CheckResult, output: &mut impl Write) -> 
     };
     let at = policy_line(report, result).map_or(String::new(), |line| format!(" ({line})"));
     let name = format!("{}{at}", result.name);
-    let cells = [&*name, &result.wanted, &result.found].map(text);
+    let cells = [&*name, &result.wanted, &*result.found_of_all()].map(text);
     writeln!(output, "| {status} | {} |", cells.join(" | "))
 }
 

@@ -61,7 +61,7 @@ fn write_result(
             true => String::new(),
             false => format!(" ({})", result.id),
         };
-        let text = format!("{name}{id}: {}", printable(&result.found));
+        let text = format!("{name}{id}: {}", printable(&result.found_of_all()));
         return write_lines(output, text_style, &status, MARGIN, &text);
     }
     // Several assertions of a rule share its name, and a built-in policy has no line. Errors about the input are no assertions.
@@ -85,7 +85,7 @@ fn write_result(
     if result.name != result.wanted {
         write("wanted: ", &printable(&result.wanted))?;
     }
-    write("found:  ", &printable(&result.found))?;
+    write("found:  ", &printable(&result.found_of_all()))?;
     for offender in &result.offenders {
         write("- ", &offender_in_words(offender))?;
     }

@@ -22,9 +22,13 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
+use crate::cli::config::text_kind::TextKind;
 use crate::cli::config::{Analysis, Needs, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
-use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
+use crate::cli::input::{
+    CaptureInput as Input, hint_at_show, key_log, warn_of_not_judged, warn_of_unread,
+};
+use crate::cli::output::symbols::Symbols;
 use crate::cli::output::{none_selected, whole_file};
 use crate::cli::say;
 
@@ -51,7 +55,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     };
     let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
-    args.time.add_to(&mut selection);
+    args.time.add_to(&mut selection)?;
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(
@@ -74,6 +78,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let is_complete = !input.is_incomplete();
     if !is_complete {
         hint_at_policies(&args.paths);
+        hint_at_show(&args.paths);
     }
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // the problem is on standard error already
@@ -257,6 +262,7 @@ impl Outputs {
             },
             (Some(_), _) => TextStyle::default(),
         };
+        let is_text = to.format == ReportFormat::Text;
         let mut text = Vec::new();
         let written = write_report(report, to.format, text_style, &mut text);
         match (&to.file, self.stream) {
@@ -264,12 +270,12 @@ impl Outputs {
                 .and_then(|()| write_whole(path, &text))
                 .map_err(|error| cannot("write report", path, &error)),
             (None, StandardStream::Output) => written
-                .and_then(|()| stdout().write_all(&text))
+                .and_then(|()| Symbols::new(stdout(), is_text).write_all(&text))
                 .and_then(|()| stdout().flush())
                 .or_else(crate::cli::output::closed_pipe_is_success),
             (None, StandardStream::Error) => {
                 // Standard error may be closed, and there is nowhere else to report that.
-                let _ = written.and_then(|()| stderr().write_all(&text));
+                let _ = written.and_then(|()| Symbols::new(stderr(), is_text).write_all(&text));
                 Ok(())
             }
         }
@@ -490,53 +496,15 @@ fn refused_policy(error: PolicyError, text: &str, path: &Path) -> Failure {
             "`{path}` has settings: use `tlscope --config {path} check`, and `--policy` for a file with rules"
         ));
     }
-    let what = OTHER_FILES
-        .iter()
-        .find(|(is_one, _)| is_one(text.trim_start()));
-    failure.maybe_hint(what.map(|(_, what)| format!("`{path}` {what}")))
-}
-
-/// What is given as a policy by mistake: how its text is recognised, and where it belongs.
-const OTHER_FILES: [(Recogniser, &str); 4] = [
-    (
-        is_json,
-        "looks like JSON: `--expect` and `--new-only` read baselines; a policy is in TOML",
-    ),
-    (is_pem, "looks like PEM: `--ca-file` reads trusted roots"),
-    (is_key_log, "looks like a key log: `--keylog` reads it"),
-    (
-        is_yaml,
-        "looks like YAML: a policy is in TOML, as `tlscope check --print-policy` prints it",
-    ),
-];
-
-/// Whether a text, without whitespace before it, is of a kind.
-type Recogniser = fn(&str) -> bool;
-
-/// An object, or a list of them. Tables of TOML begin with `[[` or a name.
-fn is_json(text: &str) -> bool {
-    let inside = text.strip_prefix('[').unwrap_or(text);
-    inside.trim_start().starts_with('{')
-}
-
-fn is_pem(text: &str) -> bool {
-    text.starts_with("-----BEGIN ")
-}
-
-fn is_key_log(text: &str) -> bool {
-    let mut lines = text.lines();
-    lines.any(|line| line.starts_with("CLIENT_") || line.starts_with("SERVER_"))
-}
-
-/// The first line that is no comment begins a document, or is a key or an item of one.
-fn is_yaml(text: &str) -> bool {
-    let mut lines = text.lines();
-    let first = lines.find(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    first.is_some_and(|line| match line.trim_start_matches("- ").split_once(':') {
-        Some((key, _)) => !key.is_empty() && key.chars().all(is_key),
-        None => line == "---",
-    })
+    failure.maybe_hint(TextKind::of(text).map(|kind| {
+        let place = match kind {
+            TextKind::Json => "`--expect` and `--new-only` read baselines; a policy is in TOML",
+            TextKind::Pem => "`--ca-file` reads trusted roots",
+            TextKind::KeyLog => "`--keylog` reads it",
+            TextKind::Yaml => "a policy is in TOML, as `tlscope check --print-policy` prints it",
+        };
+        format!("`{path}` looks like {kind}: {place}")
+    }))
 }
 
 /// Bytes of a policy at most: the largest preset has 3 KB.

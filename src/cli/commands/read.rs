@@ -10,7 +10,7 @@ use tlscope::stats::Stats;
 use super::ERROR;
 use crate::cli::config::ReadConfig;
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
+use crate::cli::input::{CaptureInput, hint_at_show, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 
 /// Reads all captures and writes the output.
@@ -26,6 +26,9 @@ pub(super) fn run(config: &ReadConfig) -> Result<ExitCode, CliError> {
         Ok(()) => {}
         Err(EarlyEnd::Output(error)) => closed_pipe_is_success(error)?,
         Err(EarlyEnd::Input(error)) => return Err(error.into()),
+    }
+    if input.is_incomplete() {
+        hint_at_show(&config.paths);
     }
     output.warn_of_lost_metrics();
     config

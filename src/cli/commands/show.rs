@@ -18,7 +18,10 @@ use super::ERROR;
 use crate::cli::config::args::{ShowArgs, ShowFormat};
 use crate::cli::config::{Analysis, Needs, memory, text_style};
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
+use crate::cli::input::{
+    CaptureInput, in_command as shown, key_log, warn_of_not_judged, warn_of_unread,
+};
+use crate::cli::output::symbols::Symbols;
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
@@ -35,7 +38,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         text,
     } = Request::read(args.arguments)?;
     let mut selection = Selection::from(args.input.selection);
-    args.time.add_to(&mut selection);
+    args.time.add_to(&mut selection)?;
     let needs = Needs {
         packets: false,
         ladders: true,
@@ -228,11 +231,15 @@ impl Candidates {
             ([], _) if self.seen == 0 => Err(no_handshake(self.refused, paths)),
             ([], Some(text)) => {
                 let error = CliError::new(format_args!("no handshake matches `{text}`"));
+                let kind = self.selector.as_ref().map_or("a name", Selector::kind);
                 let paths = shown(paths);
-                Err(error.hint(match count {
-                    1 => format!("it is not a file either; `tlscope show {paths}` shows the only handshake"),
-                    _ => format!("it is not a file either; `tlscope show {paths}` lists the {count} handshakes"),
-                }))
+                let what = match count {
+                    1 => "shows the only handshake".to_owned(),
+                    count => format!("lists the {count} handshakes"),
+                };
+                Err(error.hint(format!(
+                    "it was taken for {kind}, since there is no such file; `tlscope show {paths}` {what}"
+                )))
             }
             ([], None) => Err(CliError::new(none_selected(self.seen))),
             ([only], _) => {
@@ -243,7 +250,7 @@ impl Candidates {
             }
             (several, None) if form.format == ShowFormat::Json => {
                 let mut reports = several.iter().zip(self.kept.values());
-                write(|output| {
+                write(form.format, |output| {
                     let write = |(row, report): (&Numbered<'_>, _)| {
                         write_with_ladder(output, report, row.number)
                     };
@@ -307,7 +314,7 @@ impl pipeline::Output for Candidates {
 
 fn show(form: Form, report: &HandshakeReport, number: usize, count: usize) -> Result<(), CliError> {
     let Form { style, wraps, .. } = form;
-    let written = write(|output| match form.format {
+    let written = write(form.format, |output| match form.format {
         ShowFormat::Text => write_handshake(output, style, report, number, count, wraps),
         ShowFormat::Json => write_with_ladder(output, report, number),
     });
@@ -316,15 +323,20 @@ fn show(form: Form, report: &HandshakeReport, number: usize, count: usize) -> Re
 
 /// Lists handshakes; returns how many are left out.
 fn list(style: TextStyle, handshakes: &[Numbered<'_>]) -> Result<usize, CliError> {
-    let left_out = write(|output| write_list(output, style, handshakes))?;
+    let left_out = write(ShowFormat::Text, |output| {
+        write_list(output, style, handshakes)
+    })?;
     Ok(left_out.unwrap_or_default())
 }
 
 /// Writes to standard output; `None` if its reader has closed it.
-fn write<T>(write: impl FnOnce(&mut Vec<u8>) -> io::Result<T>) -> Result<Option<T>, CliError> {
+fn write<T>(
+    format: ShowFormat,
+    write: impl FnOnce(&mut Vec<u8>) -> io::Result<T>,
+) -> Result<Option<T>, CliError> {
     let mut text = Vec::new();
     let written = write(&mut text).and_then(|value| {
-        let mut output = stdout().lock();
+        let mut output = Symbols::new(stdout().lock(), format == ShowFormat::Text);
         output.write_all(&text)?;
         output.flush()?;
         Ok(value)
@@ -372,13 +384,5 @@ fn no_such_number(number: usize, count: usize) -> CliError {
         _ => CliError::new(what).hint(format!(
             "only the first {MAX_KEPT} can be selected by number; narrow the input with `--since` or `-f`"
         )),
-    }
-}
-
-/// The paths as typed, or a placeholder for many.
-fn shown(paths: &[PathBuf]) -> String {
-    match paths {
-        [path] => path.display().to_string(),
-        _ => "CAPTURES".to_owned(),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     config.memory_limit = input.leave(config.memory_limit);
 
     let mut selection = Selection::from(args.input.selection.clone());
-    args.time.add_to(&mut selection);
+    args.time.add_to(&mut selection)?;
     let mut which = TargetSelection::default();
     which.hidden_only = args.hidden;
     which.by_address = args.by_address;

@@ -12,11 +12,13 @@ use std::path::Path;
 use clap::builder::Arg;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Command, CommandFactory, Error};
+use tlscope::check::not_toml;
 use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cli::config::args::{Args, POLICY_SCHEMA};
+use crate::cli::config::text_kind::TextKind;
 use crate::cli::error::CliError;
 use crate::cli::usage::{hint_of_value, what_is_invalid};
 
@@ -29,11 +31,17 @@ pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Comman
         name: &name,
         text: &text,
     };
-    with_defaults(command, &file).map_err(|error| match is_policy(&text) {
-        true => error.hint(format!(
+    with_defaults(command, &file).map_err(|error| match TextKind::of(&text) {
+        _ if is_policy(&text) => error.hint(format!(
             "`{name}` is a policy: use `tlscope check --policy {name}`"
         )),
-        false => error,
+        Some(kind) => {
+            let error =
+                format_args!("`{name}` looks like {kind}: `--config` reads settings in TOML");
+            CliError::new(error)
+                .hint("write a table for each command, as in `[read]`, and below it `wide = true`")
+        }
+        None => error,
     })
 }
 
@@ -96,15 +104,6 @@ impl ConfigFile<'_> {
         CliError::new(format_args!("{}:{line}: {what}", self.name))
     }
 
-    fn not_toml(&self, error: &toml::de::Error) -> CliError {
-        let at = error.span().unwrap_or_default();
-        let key = self.text.get(at.clone()).unwrap_or_default();
-        match error.message() {
-            "duplicate key" => self.error(&format!("`{key}` is set more than once"), at),
-            message => self.error(message, at),
-        }
-    }
-
     fn unknown(&self, what: &str, key: &Spanned<impl AsRef<str>>, known: &[&str]) -> CliError {
         let written = key.get_ref().as_ref();
         let suggestion = nearest(written, known).map(|known| format!("did you mean `{known}`?"));
@@ -114,7 +113,10 @@ impl ConfigFile<'_> {
 }
 
 fn with_defaults(mut command: Command, file: &ConfigFile<'_>) -> Result<Command, CliError> {
-    let root = DeTable::parse(file.text).map_err(|error| file.not_toml(&error))?;
+    let root = DeTable::parse(file.text).map_err(|error| {
+        let (message, at) = not_toml(file.text, &error);
+        file.error(&message, at)
+    })?;
     for (key, value) in root.get_ref() {
         let name = key.get_ref().as_ref();
         let is_list_of_tables = value.get_ref().as_array().is_some_and(|list| {
@@ -128,6 +130,13 @@ fn with_defaults(mut command: Command, file: &ConfigFile<'_>) -> Result<Command,
                     key.span(),
                 )
                 .hint(format!("write `[{name}]` instead of `[[{name}]]`")));
+        }
+        let is_table = value.get_ref().is_table();
+        if !is_table && subcommands(&command).contains(&name) {
+            let message = format!("`{name}` is a table, and this is a value");
+            return Err(file.error(&message, value.span()).hint(format!(
+                "write `[{name}]`, and below it the options of `tlscope {name}`"
+            )));
         }
         let Some(table) = value.get_ref().as_table() else {
             command = with_default(command, None, file, key, value)?;
@@ -169,11 +178,12 @@ fn with_default(
     let id = argument.get_id().clone();
     let takes_list = matches!(argument.get_action(), ArgAction::Append);
     let texts = texts_of(value.get_ref(), takes_list).ok_or_else(|| {
-        let list = if takes_list { ", or a list" } else { "" };
-        file.error(
-            &format!("`{name}` takes a string, a number, `true` or `false`{list}"),
-            value.span(),
-        )
+        let what = match (takes_list, value.get_ref().is_array()) {
+            (true, _) => "a string, a number, `true` or `false`, or a list",
+            (false, true) => "one value, and this is a list",
+            (false, false) => "a string, a number, `true` or `false`",
+        };
+        file.error(&format!("`{name}` takes {what}"), value.span())
     })?;
     for text in &texts {
         check(&command, subcommand, name, text)
@@ -484,7 +494,15 @@ mod tests {
             ),
             (
                 "[read]\nformat = []",
+                "t.toml:2: `format` takes one value, and this is a list",
+            ),
+            (
+                "[read]\nformat = {}",
                 "t.toml:2: `format` takes a string, a number, `true` or `false`",
+            ),
+            (
+                "read = 3",
+                "t.toml:1: `read` is a table, and this is a value\n\nhint: write `[read]`, and below it the options of `tlscope read`",
             ),
             (
                 "[read]\nhandshake-timeout = 0",

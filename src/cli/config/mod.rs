@@ -7,6 +7,9 @@ pub(crate) mod memory;
 mod metrics;
 mod overwrite;
 mod resolve;
+pub(crate) mod source_column;
+pub(crate) mod text_kind;
+pub(crate) mod variables;
 
 pub(crate) use overwrite::RunFiles;
 pub(crate) use resolve::{

@@ -1,6 +1,5 @@
 //! Arguments as resolved: what a run needs, with the defaults that only the system knows.
 
-use std::fs;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,10 +15,10 @@ use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
-use unicode_width::UnicodeWidthStr;
 
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs, TunnelArgs};
 use crate::cli::config::memory;
+use crate::cli::config::source_column::SourceColumn;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
@@ -112,7 +111,7 @@ pub(crate) struct OutputConfig {
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub(crate) names: bool,
     /// Columns of the longest name of a capture, if rows name the file that a handshake came from.
-    pub(crate) source_width: Option<usize>,
+    pub(crate) source_column: Option<SourceColumn>,
 }
 
 /// Where handshakes are written, one by one.
@@ -152,13 +151,13 @@ impl ReadConfig {
         let key_logs = args.common.input.keylog.clone();
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
-        args.time.add_to(&mut output.selection);
+        args.time.add_to(&mut output.selection)?;
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
         output.room_for_texts = Some(limit.of_texts());
         output.metrics.memory = Some(limit.of_metrics());
         output.names = args.names;
-        output.source_width = source_width(&args.paths);
+        output.source_column = SourceColumn::of(&args.paths);
         Ok(Self {
             paths: args.paths,
             key_logs,
@@ -257,20 +256,9 @@ impl OutputConfig {
             room_for_texts: None,
             shows_processes: false,
             names: false,
-            source_width: None,
+            source_column: None,
         }
     }
-}
-
-/// Columns of the longest path of a capture; `None` if there is only one.
-fn source_width(paths: &[PathBuf]) -> Option<usize> {
-    let is_one = matches!(paths, [path] if !path.is_dir());
-    let files = paths.iter().flat_map(|path| match fs::read_dir(path) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => vec![path.clone()],
-    });
-    let widths = files.map(|path| path.to_string_lossy().width());
-    (!is_one).then(|| widths.max().unwrap_or_default())
 }
 
 /// When certificates are validated; `None`: each at the time of its handshake.

@@ -9,7 +9,10 @@ use tlscope::capture::{
 };
 use tlscope::check::InputWarnings;
 use tlscope::decode::UnreadPackets;
+use tlscope::escape::shell_word;
 use tlscope::memory::MemoryLimit;
+use tlscope::sink::people::show::Selector;
+use tlscope::sink::selection::Peer;
 use tlscope::stats::Stats;
 
 use crate::cli::error::CliError;
@@ -128,6 +131,33 @@ impl From<CaptureError> for CliError {
             _ => None,
         };
         Self::new(error).maybe_hint(hint)
+    }
+}
+
+/// The paths as a user would type them, or a placeholder for many.
+pub(crate) fn in_command(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => shell_word(&path.display().to_string()),
+        _ => "CAPTURES".to_owned(),
+    }
+}
+
+/// Hints at `show`, if the last of `paths` is no file and names a handshake, as in `read FILE 11`.
+pub(crate) fn hint_at_show(paths: &[PathBuf]) {
+    let Some((last, captures)) = paths.split_last().filter(|(_, rest)| !rest.is_empty()) else {
+        return;
+    };
+    let text = last.to_string_lossy();
+    // Any word is the name of a server: for that, it is more likely a file with a typing error.
+    let is_telling = match text.parse() {
+        Ok(Selector::Peer(Peer::Name(_))) | Err(_) => false,
+        Ok(_) => true,
+    };
+    if is_telling && !last.exists() {
+        let (captures, word) = (in_command(captures), shell_word(&text));
+        say::hint(format_args!(
+            "if `{text}` selects a handshake, use `tlscope show {captures} {word}`"
+        ));
     }
 }
 

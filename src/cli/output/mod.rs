@@ -19,16 +19,19 @@ use crate::cli::say;
 use html_report::HtmlReport;
 use optional_files::{CertificateFiles, FailureCaptures};
 use rotate::RotatingSink;
+use symbols::Symbols;
 
 mod html_report;
 mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
+pub(crate) mod symbols;
 pub(crate) mod whole_file;
 
 /// The screen of a live run; its summary goes to standard output.
 #[cfg(live_capture)]
-pub(crate) type LiveScreen = tlscope::sink::people::screen::ScreenSink<io::BufWriter<io::Stdout>>;
+pub(crate) type LiveScreen =
+    tlscope::sink::people::screen::ScreenSink<io::BufWriter<Symbols<io::Stdout>>>;
 
 /// All sinks of a run, behind the selection of handshakes.
 pub(crate) struct RunOutput<'a> {
@@ -328,16 +331,20 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
+                let source = config.source_column;
                 let rows = RowOptions {
-                    shows_source: config.source_width.is_some(),
-                    source_width: config.source_width.unwrap_or_default(),
+                    shows_source: source.is_some(),
+                    source_width: source.map_or(0, |source| source.width),
+                    source_common: source.map_or(0, |source| source.common),
+                    source_names_repeat: source.is_some_and(|source| source.names_repeat),
                     shows_processes: config.shows_processes,
                     names: config.names,
                     room_for_texts: config.room_for_texts,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
                     ..RowOptions::default()
                 };
-                let sink = format.event_sink(stdout(), config.text_style, rows);
+                let output = Symbols::new(stdout(), format.is_for_people());
+                let sink = format.event_sink(output, config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
                 Ok(sink.map(|sink| {
                     Self::StandardOutput(sorted(sink, config.sort, config.room_to_sort))
@@ -391,7 +398,9 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     if matches!(config.destination, EventDestination::Screen) {
         return None; // the screen writes the summary when it closes
     }
-    config.format.summary_sink(stdout(), config.text_style)
+    let format = config.format;
+    let output = Symbols::new(stdout(), format.is_for_people());
+    format.summary_sink(output, config.text_style)
 }
 
 /// A reader that closes the pipe has read enough: that is no error.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tlscope::capture::Progress;
 
+use super::symbols::has_utf8;
+
 /// How long a run takes before it gets a bar: shorter runs need none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -62,6 +64,10 @@ fn new_bar(total: Option<u64>) -> ProgressBar {
     };
     let style = ProgressStyle::with_template(template);
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()); // the templates are constant and valid
+    let style = match has_utf8() {
+        true => style,
+        false => style.progress_chars("#>-").tick_chars("|/-\\ "),
+    };
     let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     bar.with_style(style)
 }

@@ -49,18 +49,17 @@ fn by_alert(transcript: &Transcript) -> Option<RejectedAfter> {
     let mut alerts = transcript.alerts().iter();
     alerts.find_map(|alert| {
         let error_type = cause::certificate_refused(alert.description()?)?;
-        Some(RejectedAfter {
+        Some(refused(
             error_type,
-            side: transcript.side(alert.sender),
-            evidence: if alert.is_encrypted() {
+            transcript.side(alert.sender),
+            if alert.is_encrypted() {
                 Evidence::Decrypted
             } else {
                 Evidence::Observed
             },
-            confidence: 1.0,
-            observations: vec!["an alert about the certificate followed the completed handshake"],
-            hint: None, // once the chains have been validated
-        })
+            1.0,
+            vec!["an alert about the certificate followed the completed handshake"],
+        ))
     })
 }
 
@@ -74,30 +73,50 @@ pub(in crate::handshake) fn by_plaintext(
     /// 2 of 2, and no other client in the labelled captures does that.
     const CONFIDENCE: f64 = 0.9;
     let has_returned = transcript.peer(Side::Client).is_not_tls;
-    (unused == Some(true) && has_returned).then(|| RejectedAfter {
-        error_type: explain::reason(findings, Side::Server)
-            .map_or(ErrorType::ClientRejectedServer, |flaw| flaw.error_type),
-        side: Side::Client,
-        evidence: Evidence::Inferred,
-        confidence: CONFIDENCE,
-        observations: vec![
-            "the client sent no data in TLS",
-            "the client continued in plaintext and closed",
-        ],
-        hint: None, // once the chains have been validated
+    (unused == Some(true) && has_returned).then(|| {
+        refused(
+            explain::reason(findings, Side::Server)
+                .map_or(ErrorType::ClientRejectedServer, |flaw| flaw.error_type),
+            Side::Client,
+            Evidence::Inferred,
+            CONFIDENCE,
+            vec![
+                "the client sent no data in TLS",
+                "the client continued in plaintext and closed",
+            ],
+        )
     })
+}
+
+/// A refusal by `side`. Its hint follows once the chains have been validated.
+const fn refused(
+    error_type: ErrorType,
+    side: Side,
+    evidence: Evidence,
+    confidence: f64,
+    observations: Vec<&'static str>,
+) -> RejectedAfter {
+    RejectedAfter {
+        error_type,
+        side,
+        evidence,
+        confidence,
+        observations,
+        hint: None,
+    }
 }
 
 /// The login over EAP that the server rejected although its handshake had completed: mostly for a wrong password.
 fn by_login(transcript: &Transcript) -> Option<RejectedAfter> {
     let end = transcript.eap()?.end?;
-    (end.result == EapResult::Reject).then(|| RejectedAfter {
-        error_type: ErrorType::AccessDenied,
-        side: Side::Server,
-        evidence: Evidence::Observed,
-        confidence: 1.0,
-        observations: vec!["the login over EAP was rejected after the handshake had completed"],
-        hint: None, // once the chains have been validated
+    (end.result == EapResult::Reject).then(|| {
+        refused(
+            ErrorType::AccessDenied,
+            Side::Server,
+            Evidence::Observed,
+            1.0,
+            vec!["the login over EAP was rejected after the handshake had completed"],
+        )
     })
 }
 
@@ -110,17 +129,16 @@ fn by_later_answer(transcript: &Transcript, findings: &[Finding]) -> Option<Reje
         return None; // a renegotiation that fails is a failure
     }
     let certificate = inferred::refused_later(transcript)?;
-    Some(RejectedAfter {
-        error_type: refusal_of(certificate, findings)?,
-        side: Side::Server,
-        evidence: Evidence::Inferred,
-        confidence: CONFIDENCE,
-        observations: vec![
+    Some(refused(
+        refusal_of(certificate, findings)?,
+        Side::Server,
+        Evidence::Inferred,
+        CONFIDENCE,
+        vec![
             "the client was asked for a certificate after the handshake",
             "the server closed with an alert-length record",
         ],
-        hint: None, // once the chains have been validated
-    })
+    ))
 }
 
 /// What a server refuses that got this answer to its request for a certificate.
@@ -221,14 +239,13 @@ fn by_error_page(
         ClientCertificate::Absent => "the client was asked for a certificate and had none",
         _ => "the client showed the certificate that it was asked for",
     };
-    Some(RejectedAfter {
+    Some(refused(
         error_type,
-        side: Side::Server,
-        evidence: Evidence::Inferred,
-        confidence: ERROR_PAGE_CONFIDENCE,
-        observations: vec![asked, page.observation],
-        hint: None, // once the chains have been validated
-    })
+        Side::Server,
+        Evidence::Inferred,
+        ERROR_PAGE_CONFIDENCE,
+        vec![asked, page.observation],
+    ))
 }
 
 /// Up to TLS 1.2: the server's only record of application data, if the connection ended after it.
@@ -287,17 +304,16 @@ pub(in crate::handshake) fn by_flaw(
         _ if may_be_fatal => ALERT,
         _ => return None,
     };
-    Some(RejectedAfter {
-        error_type: flaw.error_type,
-        side: Side::Client,
-        evidence: Evidence::Inferred,
+    Some(refused(
+        flaw.error_type,
+        Side::Client,
+        Evidence::Inferred,
         confidence,
-        observations: vec![
+        vec![
             "the server's certificate has a flaw that clients refuse",
             "the client left first and sent no data",
         ],
-        hint: None, // once the chains have been validated
-    })
+    ))
 }
 
 #[cfg(test)]

@@ -49,6 +49,10 @@ pub struct RowOptions {
     pub shows_source: bool,
     /// Columns of the longest of these, if they are known: without a terminal, the others are padded to it.
     pub source_width: usize,
+    /// How many bytes all paths have in common at their beginning. On a terminal, what differs has to be seen.
+    pub source_common: usize,
+    /// Whether files in different directories have the same name.
+    pub source_names_repeat: bool,
     /// Whether rows are written in the order in which they are received, each with its date; otherwise in order of time.
     pub keeps_order: bool,
     /// Whether the last row is the end: no empty line and no summary follow.
@@ -294,6 +298,9 @@ pub(super) struct Layout {
     /// Whether each row has its date.
     has_date: bool,
     source: usize,
+    /// As in [`RowOptions`].
+    source_common: usize,
+    source_names_repeat: bool,
     client: usize,
     client_has_port: bool,
     server: usize,
@@ -305,6 +312,18 @@ pub(super) struct Layout {
     /// Width of the notes; `None` if it is not limited.
     notes: Option<usize>,
     cut: Cut,
+}
+
+/// A path without the extensions of captures.
+fn without_extension(path: &str) -> &str {
+    let strip = |path, extensions: &[&str]| {
+        let mut extensions = extensions.iter();
+        extensions
+            .find_map(|extension| str::strip_suffix(path, extension))
+            .unwrap_or(path)
+    };
+    let plain = strip(path, &[".gz", ".zst", ".xz"]);
+    strip(plain, &[".pcapng", ".pcap", ".cap"])
 }
 
 const VERSION: usize = 7; // "TLS 1.3"
@@ -334,6 +353,8 @@ impl Layout {
             time: "12:00:00.123".len(),
             has_date: options.keeps_order,
             source,
+            source_common: options.source_common,
+            source_names_repeat: options.source_names_repeat,
             client: IPV4 + PORT,
             client_has_port: true,
             server: IPV4 + PORT,
@@ -530,11 +551,27 @@ impl Layout {
         }
     }
 
-    /// A path, or the name of the file where the path does not fit.
+    /// A path. Where it does not fit, the name of the file, without its extension if that has no room; otherwise what is not the same in
+    /// all paths. That may be cut in the middle.
     fn source<'a>(&self, source: &'a str) -> Cow<'a, str> {
-        let fits = self.cut == Cut::Never || source.width() <= self.source;
-        let name = source.rsplit('/').next().unwrap_or(source);
-        printable(if fits { source } else { name })
+        let fits = |text: &str| self.cut == Cut::Never || text.width() <= self.source;
+        if fits(source) {
+            return printable(source);
+        }
+        let bare = without_extension(source);
+        let name = |path: &'a str| path.rsplit('/').next().unwrap_or(path);
+        if !self.source_names_repeat
+            && let Some(name) = [name(source), name(bare)].into_iter().find(|it| fits(it))
+        {
+            return printable(name);
+        }
+        match bare.get(self.source_common..) {
+            Some(rest) if self.source_common > 0 && !rest.is_empty() => {
+                Cow::Owned(format!("…{}", printable(rest)))
+            }
+            _ if self.source_names_repeat => printable(bare),
+            _ => printable(name(bare)),
+        }
     }
 
     /// Whether the notes were cut.
@@ -872,6 +909,43 @@ mod tests {
                 columns = more;
             }
         }
+    }
+
+    #[test]
+    fn what_differs_between_paths_is_seen_where_they_do_not_fit() {
+        let shown = |width, source_common, source_names_repeat, source: &str| {
+            let options = RowOptions {
+                shows_source: true,
+                source_common,
+                source_names_repeat,
+                ..RowOptions::default()
+            };
+            let layout = Layout::new(Some(width), options);
+            let mut line = String::new();
+            layout.push(&mut line, &layout.source(source), layout.source);
+            line.trim_end().to_owned()
+        };
+        let common = "/var/capture-2026-11-21-".len();
+        for (width, source, expected) in [
+            (
+                80,
+                "/var/capture-2026-11-21-morning-eth0.pcapng.gz",
+                "…morning-eth0",
+            ),
+            (
+                60,
+                "/var/capture-2026-11-21-morning-eth0.pcapng.gz",
+                "…morn…eth0",
+            ),
+            (80, "/var/capture-2026-11-21.pcap", "capture…6-11-21"),
+        ] {
+            let common = if source.ends_with(".gz") { common } else { 0 };
+            assert_eq!(shown(width, common, false, source), expected);
+        }
+        // The name is enough, unless it is that of several files.
+        let path = "/var/lib/captures/mon/eth0.pcap";
+        assert_eq!(shown(80, 18, false, path), "eth0.pcap");
+        assert_eq!(shown(80, 18, true, path), "…mon/eth0");
     }
 
     #[test]

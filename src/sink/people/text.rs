@@ -278,31 +278,9 @@ fn widths<const N: usize>(style: TextStyle, align: [Align; N], rows: &[[String; 
     }
 }
 
-/// A path as a word of a shell.
-pub(crate) fn shell_word(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
-    if path.chars().all(is_plain) && !path.starts_with('-') {
-        return path.to_owned();
-    }
-    let path = if path.starts_with('-') {
-        format!("./{path}")
-    } else {
-        path.to_owned()
-    };
-    format!("'{}'", path.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_one_word_for_a_shell() {
-        assert_eq!(shell_word("captures/a-1.pcap"), "captures/a-1.pcap");
-        assert_eq!(shell_word("a b$(x).pcap"), "'a b$(x).pcap'");
-        assert_eq!(shell_word("it's.pcap"), r"'it'\''s.pcap'");
-        assert_eq!(shell_word("-r.pcap"), "'./-r.pcap'");
-    }
 
     #[test]
     fn a_name_of_any_length_is_cut_for_a_table() {

@@ -29,6 +29,24 @@ pub(crate) trait Series {
     fn attributes(&self) -> Vec<KeyValue>;
 }
 
+/// A series with attributes that have many values. Once an instrument has as many series as it may, it gets new ones without these.
+pub(crate) trait Detailed: Series {
+    /// The series that stands for this one, with `other` for what has many values.
+    fn without_detail(self) -> Self;
+}
+
+/// `series`, or the one that stands for it if it is new and `bound` has as many as may have details.
+fn fitting<S: Detailed + Eq + Hash, B>(
+    bound: &HashMap<S, B, RandomState>,
+    max_detailed: usize,
+    series: S,
+) -> S {
+    match bound.len() >= max_detailed && !bound.contains_key(&series) {
+        true => series.without_detail(),
+        false => series,
+    }
+}
+
 /// How long counts wait at most, and how long ago a regular listener may have read
 /// last: more than two exports at OpenTelemetry's default of 60 s.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -44,6 +62,8 @@ pub(crate) struct BoundCounters<S> {
     new_series: Vec<S>,
     listeners: Listeners,
     names: MetricNames,
+    /// Series after which new ones have no details.
+    max_detailed: usize,
 }
 
 struct Count {
@@ -64,6 +84,15 @@ impl<S: Series + Clone + Eq + Hash> BoundCounters<S> {
             new_series: Vec::new(),
             listeners,
             names,
+            max_detailed: usize::MAX,
+        }
+    }
+
+    /// With details in as many series only.
+    pub(crate) fn detailed_within(self, max_detailed: usize) -> Self {
+        Self {
+            max_detailed,
+            ..self
         }
     }
 
@@ -119,13 +148,17 @@ impl<S: Series + Clone + Eq + Hash> BoundCounters<S> {
             }
         }
     }
+}
 
-    pub(crate) fn contains(&self, series: &S) -> bool {
-        self.bound.contains_key(series)
+impl<S: Detailed + Clone + Eq + Hash> BoundCounters<S> {
+    /// The series that counts for this one.
+    pub(crate) fn fitting(&self, series: S) -> S {
+        fitting(&self.bound, self.max_detailed, series)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.bound.len()
+    /// Counts one for a series, or for the one that stands for it.
+    pub(crate) fn count(&mut self, series: S) {
+        self.add(self.fitting(series), 1);
     }
 }
 
@@ -149,6 +182,8 @@ pub(crate) struct BoundHistograms<S> {
     instrument: Histogram<f64>,
     bound: HashMap<S, BoundHistogram<f64>, RandomState>,
     names: MetricNames,
+    /// Series after which new ones have no details.
+    max_detailed: usize,
 }
 
 impl<S: Series + Eq + Hash> BoundHistograms<S> {
@@ -157,6 +192,15 @@ impl<S: Series + Eq + Hash> BoundHistograms<S> {
             instrument,
             bound: HashMap::default(),
             names,
+            max_detailed: usize::MAX,
+        }
+    }
+
+    /// With details in as many series only.
+    pub(crate) fn detailed_within(self, max_detailed: usize) -> Self {
+        Self {
+            max_detailed,
+            ..self
         }
     }
 
@@ -168,13 +212,12 @@ impl<S: Series + Eq + Hash> BoundHistograms<S> {
             .or_insert_with_key(|series| bind(series.attributes()))
             .record(names.duration(duration));
     }
+}
 
-    pub(crate) fn contains(&self, series: &S) -> bool {
-        self.bound.contains_key(series)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.bound.len()
+impl<S: Detailed + Eq + Hash> BoundHistograms<S> {
+    /// The series that stands for this one.
+    pub(crate) fn fitting(&self, series: S) -> S {
+        fitting(&self.bound, self.max_detailed, series)
     }
 }
 

@@ -3,11 +3,11 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
-use super::bound_series::{BoundCounters, BoundHistograms, Series};
+use super::bound_series::{BoundCounters, BoundHistograms, Detailed, Series};
 use super::exemplars::{Exemplar, Exemplars};
 use super::extra_attributes::{Chooser, Extras};
-use super::rejected_after::RejectedAfterwards;
-use super::validation_errors::ValidationErrors;
+use super::rejected_after::{self, RejectedSeries};
+use super::validation_errors::{self, ErrorSeries};
 use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, version_label};
 use crate::event::{
     ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Protocol,
@@ -37,14 +37,12 @@ const MAX_VALUES: usize = 1_000;
 /// How handshakes ended, and how long they took.
 pub(super) struct Handshakes {
     chooser: Chooser,
-    max_detailed_series: usize,
-    max_duration_series: usize,
     total: BoundCounters<HandshakeSeries>,
     /// The zeros of `total`, which only have to exist.
     _known: BoundCounters<KnownSeries>,
     duration: BoundHistograms<DurationSeries>,
-    rejected: RejectedAfterwards,
-    validation_errors: ValidationErrors,
+    rejected: BoundCounters<RejectedSeries>,
+    validation_errors: BoundCounters<ErrorSeries>,
     exemplars: Exemplars,
     names: MetricNames,
     /// The buckets of `duration`; empty if they adapt to the values.
@@ -61,31 +59,29 @@ impl Handshakes {
         );
         let known = BoundCounters::new(total.clone(), setup.listeners.clone(), setup.names);
         let config = setup.config;
+        let max_detailed = config.within_memory(match config.attributes.is_empty() {
+            true => MAX_DETAILED_SERIES,
+            false => MAX_ATTRIBUTED_SERIES,
+        });
+        let duration = histogram(
+            meter,
+            setup.names,
+            DURATION,
+            "From the ClientHello to the last handshake message.",
+        );
         Self {
             chooser: {
                 let values = config.values.unwrap_or(DEFAULT_VALUES);
                 let most = config.within_memory(MAX_VALUES);
                 Chooser::new(&config.attributes, values.min(most))
             },
-            max_duration_series: config.within_memory(MAX_DURATION_SERIES),
-            max_detailed_series: config.within_memory(if config.attributes.is_empty() {
-                MAX_DETAILED_SERIES
-            } else {
-                MAX_ATTRIBUTED_SERIES
-            }),
             _known: known.starting_with(KnownSeries::all()),
-            total: BoundCounters::new(total, setup.listeners.clone(), setup.names),
-            duration: BoundHistograms::new(
-                histogram(
-                    meter,
-                    setup.names,
-                    DURATION,
-                    "From the ClientHello to the last handshake message.",
-                ),
-                setup.names,
-            ),
-            rejected: RejectedAfterwards::new(meter, setup),
-            validation_errors: ValidationErrors::new(meter, setup),
+            total: BoundCounters::new(total, setup.listeners.clone(), setup.names)
+                .detailed_within(max_detailed),
+            duration: BoundHistograms::new(duration, setup.names)
+                .detailed_within(config.within_memory(MAX_DURATION_SERIES)),
+            rejected: rejected_after::counters(meter, setup),
+            validation_errors: validation_errors::counters(meter, setup),
             exemplars: setup.exemplars.clone(),
             names: setup.names,
             bounds: match config.histograms {
@@ -98,10 +94,7 @@ impl Handshakes {
     /// Counts a handshake. If it has a trace, that becomes the exemplar of its series.
     fn count(&mut self, event: &Handshake, trace: Option<&TraceIds>) {
         let (counted, timed) = self.chooser.choose(event);
-        let mut series = HandshakeSeries::of(event, counted);
-        if self.total.len() >= self.max_detailed_series && !self.total.contains(&series) {
-            series = series.without_detail();
-        }
+        let series = self.total.fitting(HandshakeSeries::of(event, counted));
         if let Some(trace) = trace {
             let attributes = self.names.attributes(series.attributes());
             let name = self.names.prometheus_counter(TOTAL);
@@ -109,14 +102,15 @@ impl Handshakes {
                 .set(&name, &attributes, exemplar(event, trace, 1.0));
         }
         self.total.add(series, 1);
-        self.rejected.record(event, &timed);
-        self.validation_errors.record(event, &timed);
+        if let Some(series) = RejectedSeries::of(event, &timed) {
+            self.rejected.count(series);
+        }
+        for series in ErrorSeries::all_of(event, &timed) {
+            self.validation_errors.count(series);
+        }
 
         if let Some(duration) = event.timing.handshake {
-            let mut series = DurationSeries::of(event, timed);
-            if self.duration.len() >= self.max_duration_series && !self.duration.contains(&series) {
-                series = series.without_detail();
-            }
+            let series = self.duration.fitting(DurationSeries::of(event, timed));
             if let (Some(trace), [_, ..]) = (trace, &self.bounds[..]) {
                 let attributes = self.names.attributes(series.attributes());
                 let name = self.names.prometheus_duration(DURATION);
@@ -194,9 +188,10 @@ impl HandshakeSeries {
             extras,
         }
     }
+}
 
-    /// The series that stands for this one in a full table, with `other` for the cipher
-    /// suite and the extra attributes.
+impl Detailed for HandshakeSeries {
+    /// With `other` for the cipher suite and the extra attributes.
     fn without_detail(self) -> Self {
         Self {
             cipher_suite: self.cipher_suite.and(Some(OTHER)),
@@ -290,9 +285,9 @@ impl DurationSeries {
             extras,
         }
     }
+}
 
-    /// The series that stands for this one in a full table, with `other` for the extra
-    /// attributes.
+impl Detailed for DurationSeries {
     fn without_detail(self) -> Self {
         Self {
             extras: self.extras.without_detail(),

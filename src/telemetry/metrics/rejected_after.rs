@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
-use super::bound_series::{BoundCounters, Series};
+use super::bound_series::{BoundCounters, Detailed, Series};
 use super::extra_attributes::Extras;
 use super::{Setup, counter};
 use crate::event::{ErrorType, Handshake, Side};
@@ -14,56 +14,44 @@ pub(super) const REJECTED_AFTER: &str = "tls.handshake.rejected_after";
 pub(super) const MAX_REFUSAL_SERIES: usize = 2_000;
 
 /// Completed handshakes that a side refused afterwards.
-pub(super) struct RejectedAfterwards {
-    counters: BoundCounters<RejectedSeries>,
-    max_detailed_series: usize,
-}
-
-impl RejectedAfterwards {
-    pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
-        let counter = counter(
-            meter,
-            REJECTED_AFTER,
-            "{handshake}",
-            "Completed TLS handshakes whose peer was refused afterwards.",
-        );
-        Self {
-            counters: BoundCounters::new(counter, setup.listeners.clone(), setup.names),
-            max_detailed_series: setup.config.within_memory(MAX_REFUSAL_SERIES),
-        }
-    }
-
-    pub(super) fn record(&mut self, event: &Handshake, extras: &Extras) {
-        let Some(rejected) = &event.rejected_after else {
-            return;
-        };
-        let mut series = RejectedSeries {
-            side: rejected.side,
-            error_type: rejected.error_type,
-            extras: extras.clone(),
-        };
-        let is_full = self.counters.len() >= self.max_detailed_series;
-        if is_full && !self.counters.contains(&series) {
-            series.extras = series.extras.without_detail();
-        }
-        self.counters.add(series, 1);
-    }
-
-    pub(super) fn tick(&mut self) {
-        self.counters.tick();
-    }
-
-    pub(super) fn finish(&mut self) {
-        self.counters.finish();
-    }
+pub(super) fn counters(meter: &Meter, setup: &Setup<'_>) -> BoundCounters<RejectedSeries> {
+    let counter = counter(
+        meter,
+        REJECTED_AFTER,
+        "{handshake}",
+        "Completed TLS handshakes whose peer was refused afterwards.",
+    );
+    BoundCounters::new(counter, setup.listeners.clone(), setup.names)
+        .detailed_within(setup.config.within_memory(MAX_REFUSAL_SERIES))
 }
 
 /// A series of `tls.handshake.rejected_after`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct RejectedSeries {
+pub(super) struct RejectedSeries {
     side: Side,
     error_type: ErrorType,
     extras: Extras,
+}
+
+impl RejectedSeries {
+    /// The series of a handshake; `None` if no side was refused.
+    pub(super) fn of(event: &Handshake, extras: &Extras) -> Option<Self> {
+        let rejected = event.rejected_after.as_ref()?;
+        Some(Self {
+            side: rejected.side,
+            error_type: rejected.error_type,
+            extras: extras.clone(),
+        })
+    }
+}
+
+impl Detailed for RejectedSeries {
+    fn without_detail(self) -> Self {
+        Self {
+            extras: self.extras.without_detail(),
+            ..self
+        }
+    }
 }
 
 impl Series for RejectedSeries {

@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
-use super::bound_series::{BoundCounters, Series};
+use super::bound_series::{BoundCounters, Detailed, Series};
 use super::extra_attributes::Extras;
 use super::rejected_after::MAX_REFUSAL_SERIES;
 use super::{Setup, counter};
@@ -12,47 +12,15 @@ use crate::event::{ErrorType, Handshake, HandshakeError, Side};
 pub(super) const VALIDATION_ERRORS: &str = "tls.validation.errors";
 
 /// Handshakes by what is wrong with a certificate or an offer: what tlscope found, and what the peer refused.
-pub(super) struct ValidationErrors {
-    counters: BoundCounters<ErrorSeries>,
-    /// Series after which extra attributes become `other`.
-    max_detailed_series: usize,
-}
-
-impl ValidationErrors {
-    pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
-        let counter = counter(
-            meter,
-            VALIDATION_ERRORS,
-            "{error}",
-            "Handshakes by what is wrong with a certificate or an offer: what tlscope found, and what the peer refused.",
-        );
-        Self {
-            counters: BoundCounters::new(counter, setup.listeners.clone(), setup.names),
-            max_detailed_series: setup.config.within_memory(MAX_REFUSAL_SERIES),
-        }
-    }
-
-    pub(super) fn record(&mut self, event: &Handshake, extras: &Extras) {
-        for error in ErrorKind::of(event) {
-            let mut series = ErrorSeries {
-                error,
-                extras: extras.clone(),
-            };
-            let is_full = self.counters.len() >= self.max_detailed_series;
-            if is_full && !self.counters.contains(&series) {
-                series.extras = series.extras.without_detail();
-            }
-            self.counters.add(series, 1);
-        }
-    }
-
-    pub(super) fn tick(&mut self) {
-        self.counters.tick();
-    }
-
-    pub(super) fn finish(&mut self) {
-        self.counters.finish();
-    }
+pub(super) fn counters(meter: &Meter, setup: &Setup<'_>) -> BoundCounters<ErrorSeries> {
+    let counter = counter(
+        meter,
+        VALIDATION_ERRORS,
+        "{error}",
+        "Handshakes by what is wrong with a certificate or an offer: what tlscope found, and what the peer refused.",
+    );
+    BoundCounters::new(counter, setup.listeners.clone(), setup.names)
+        .detailed_within(setup.config.within_memory(MAX_REFUSAL_SERIES))
 }
 
 /// What is wrong with the client's certificate, each once, as the series with this side count it.
@@ -66,9 +34,29 @@ pub(crate) fn client_errors(event: &Handshake) -> impl Iterator<Item = ErrorType
 
 /// A series of `tls.validation.errors`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct ErrorSeries {
+pub(super) struct ErrorSeries {
     error: ErrorKind,
     extras: Extras,
+}
+
+impl ErrorSeries {
+    /// The series of a handshake, one for each thing that is wrong.
+    pub(super) fn all_of(event: &Handshake, extras: &Extras) -> impl Iterator<Item = Self> {
+        let errors = ErrorKind::of(event).into_iter();
+        errors.map(|error| Self {
+            error,
+            extras: extras.clone(),
+        })
+    }
+}
+
+impl Detailed for ErrorSeries {
+    fn without_detail(self) -> Self {
+        Self {
+            extras: self.extras.without_detail(),
+            ..self
+        }
+    }
 }
 
 /// What is wrong, and the side whose certificate or offer it is about.

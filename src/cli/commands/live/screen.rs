@@ -11,6 +11,7 @@ use std::{panic, thread};
 
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Cell;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::event::{self, Event};
 use ratatui::crossterm::execute;
@@ -25,6 +26,7 @@ use tlscope::sink::people::screen::{PlacedCell, Reaction, Screen, ScreenSink};
 
 use crate::cli::error::CliError;
 use crate::cli::output::LiveScreen;
+use crate::cli::output::symbols::{Symbols, has_utf8, in_ascii};
 use crate::cli::say::{self, held_back};
 
 /// The screen that is shown; `None` while there is none.
@@ -52,7 +54,7 @@ const LAST_FRAME: Duration = Duration::from_millis(500);
 ///
 /// The summary goes to standard output when the sink finishes: call [`close`] before.
 pub(super) fn open(text_style: TextStyle, stop: Arc<AtomicBool>) -> Result<LiveScreen, CliError> {
-    let mut sink = ScreenSink::new(BufWriter::new(stdout()), text_style);
+    let mut sink = ScreenSink::new(BufWriter::new(Symbols::new(stdout(), true)), text_style);
     sink.on_change(wake);
     take_terminal(sink.screen(), stop).map_err(|error| {
         close(); // so that the error is seen
@@ -201,19 +203,40 @@ impl Frames {
     fn draw(&mut self, screen: &mut Screen, notes: &[String]) -> io::Result<()> {
         if let Some(cells) = screen.draw_time(size(), notes) {
             self.has_stale_head = true;
-            return self.write(&cells);
+            return self.write(cells);
         }
-        self.terminal.draw(|frame| screen.draw(frame, notes))?;
+        self.terminal.draw(|frame| {
+            screen.draw(frame, notes);
+            if !has_utf8() {
+                frame
+                    .buffer_mut()
+                    .content
+                    .iter_mut()
+                    .for_each(show_in_ascii);
+            }
+        })?;
         match std::mem::take(&mut self.has_stale_head) {
-            true => self.write(&screen.head()),
+            true => self.write(screen.head()),
             false => Ok(()),
         }
     }
 
-    fn write(&mut self, cells: &[PlacedCell]) -> io::Result<()> {
+    fn write(&mut self, mut cells: Vec<PlacedCell>) -> io::Result<()> {
+        if !has_utf8() {
+            cells
+                .iter_mut()
+                .for_each(|(_, _, cell)| show_in_ascii(cell));
+        }
         let backend = self.terminal.backend_mut();
         backend.draw(cells.iter().map(|(x, y, cell)| (*x, *y, cell)))?;
         Backend::flush(backend)
+    }
+}
+
+/// A symbol in ASCII, for a terminal without UTF-8.
+fn show_in_ascii(cell: &mut Cell) {
+    if !cell.symbol().is_ascii() {
+        cell.set_symbol(&in_ascii(cell.symbol()));
     }
 }
 

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process,
 use rustix::termios::tcgetpgrp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals as Incoming;
+use signal_hook::low_level::signal_name;
 
 use super::environment::removed_variables;
 use super::key_log_file::VARIABLE;
@@ -83,6 +84,27 @@ impl Ending {
         let by_signal = status.signal().map(|signal| 128 + signal);
         let code = status.code().or(by_signal).unwrap_or(1);
         (code != 0).then(|| u8::try_from(code).unwrap_or(u8::MAX))
+    }
+}
+
+/// How it failed, with the exit status that the program takes from it.
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.exit_code().unwrap_or_default();
+        let signal = match self {
+            Self::Known(status) => status.signal(),
+            Self::Unknown => None,
+        };
+        match (signal, signal.and_then(signal_name)) {
+            (_, Some(name)) => write!(f, "the command was ended by {name}: exit status {code}"),
+            (Some(number), None) => {
+                write!(
+                    f,
+                    "the command was ended by signal {number}: exit status {code}"
+                )
+            }
+            (None, None) => write!(f, "the command failed: exit status {code}"),
+        }
     }
 }
 
@@ -191,6 +213,12 @@ mod tests {
         assert_eq!(code("exit 0"), None);
         assert_eq!(code("exit 7"), Some(7));
         assert_eq!(code("kill -TERM $$"), Some(143));
+        let words = |script: &str| ended(&["sh", "-c", script]).unwrap().to_string();
+        assert_eq!(words("exit 7"), "the command failed: exit status 7");
+        assert_eq!(
+            words("kill -KILL $$"),
+            "the command was ended by SIGKILL: exit status 137"
+        );
         assert_eq!(ended(&["/no/such/program"]).unwrap_err().exit_code(), 127);
         assert_eq!(ended(&["/etc/passwd"]).unwrap_err().exit_code(), 126);
         assert_eq!(ended(&["/tmp"]).unwrap_err().exit_code(), 126);

@@ -18,17 +18,21 @@ pub(super) fn warning(
         return None;
     }
     let (program, words) = command.split_first()?;
-    let root = Args::command();
-    let run = root.find_subcommand("run")?;
-    let known: Vec<&str> = run.get_arguments().filter_map(Arg::get_long).collect();
     let words = words.iter().map(|word| word.to_string_lossy());
     let words = words.take_while(|word| word != "--");
     let options = words.filter_map(|word| {
         let option = word.split('=').next()?.strip_prefix("--")?;
-        let known = known.iter().find(|known| **known == option)?;
-        Some(format!("`--{known}`"))
+        Some(option.to_owned())
     });
     let options: Vec<_> = options.collect();
+    if options.is_empty() {
+        return None; // the command need not be built
+    }
+    let root = Args::command();
+    let run = root.find_subcommand("run")?;
+    let known: Vec<&str> = run.get_arguments().filter_map(Arg::get_long).collect();
+    let options = options.iter().filter(|option| known.contains(&&***option));
+    let options: Vec<_> = options.map(|option| format!("`--{option}`")).collect();
     let (verb, pronoun) = match options.len() {
         0 => return None,
         1 => ("goes", "it"),

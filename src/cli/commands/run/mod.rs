@@ -160,8 +160,8 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     // The command's failure is what the caller asked about in the first place.
     match (ending, result) {
         (ending, Ok(code)) => {
-            if let Some(code) = ending.exit_code() {
-                say::line(format_args!("the command failed: exit status {code}"));
+            if ending.exit_code().is_some() {
+                say::line(ending);
             }
             Ok(ending.exit_code().unwrap_or(code).into())
         }

@@ -9,6 +9,7 @@ use tlscope::sink::selection::{Moment, Peer, Selection};
 use tlscope::tls::ProtocolVersion;
 
 use crate::cli::config::days;
+use crate::cli::error::CliError;
 
 /// Selections by peers, outcome and version. Flags that are given together must all match.
 #[derive(Clone, Debug, clap::Args)]
@@ -196,9 +197,23 @@ impl From<SelectionArgs> for Selection {
 
 impl TimeArgs {
     /// Adds the selection by time.
-    pub(crate) fn add_to(&self, selection: &mut Selection) {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot select anything.
+    pub(crate) fn add_to(&self, selection: &mut Selection) -> Result<(), CliError> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since.is_at_or_after(until)
+        {
+            let error = CliError::new("`--since` is not before `--until`: no handshake can match");
+            let is_of_day = matches!(since, Moment::OfDay(_));
+            return Err(error.maybe_hint(is_of_day.then_some(
+                "times without a date do not go past midnight: add the dates, as in `2026-03-01 23:00`",
+            )));
+        }
         selection.since = self.since;
         selection.until = self.until;
+        Ok(())
     }
 }
 

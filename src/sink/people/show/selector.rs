@@ -64,6 +64,22 @@ impl Selector {
         }
     }
 
+    /// What a text was taken for, as in `a Community ID`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "a number",
+            Self::FlowId(_) => "a flow id",
+            Self::CommunityId(_) => "a Community ID",
+            Self::Ends(..) => "the two ends of a connection",
+            Self::NameAndPort(..) => "the name of a server, and its port",
+            Self::Station(_) => "a hardware address",
+            Self::Peer(Peer::Network(_)) => "an address or a network",
+            Self::Peer(Peer::Endpoint(_)) => "an address and a port",
+            Self::Peer(Peer::Name(_)) => "a name",
+        }
+    }
+
     /// The place in the order of time, from 1, if it is one.
     #[must_use]
     pub const fn number(&self) -> Option<usize> {
@@ -130,9 +146,12 @@ impl FromStr for Selector {
         }
         match (text.parse::<Peer>(), text.rsplit_once(':')) {
             (Ok(Peer::Name(_)), Some((name, port))) if !name.contains(':') => {
-                let port = port
-                    .parse()
-                    .map_err(|_| format!("`{port}` is not a port"))?;
+                let port = port.parse().map_err(|_| match name {
+                    "1" => {
+                        "it begins as a Community ID, which has 28 characters after `1:`".to_owned()
+                    }
+                    _ => format!("it was taken for `NAME:PORT`, and `{port}` is not a port"),
+                })?;
                 Ok(Self::NameAndPort(Glob::new(name), port))
             }
             (peer, _) => peer.map(Self::Peer),

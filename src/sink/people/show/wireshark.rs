@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::ladder::{letter, sources};
 use super::page::Page;
+use crate::escape::shell_word;
 use crate::event::{Handshake, Ladder, Transport};
-use crate::sink::people::text::shell_word;
 
 /// The packets of a handshake in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,7 @@ pub(super) fn write<W: Write>(
         let parts = frames.iter().chain(&conversation);
         page.filter(&parts.map(String::as_str).collect::<Vec<_>>())?;
         if is_file(source) {
-            let (path, place) = (shell_word(source), format!("-g {first}"));
-            page.command(&["wireshark -r", &path, &place])?;
+            write_command(page, source, &[&format!("-g {first}")])?;
         }
     }
     page.item("the whole connection")?;
@@ -55,11 +54,23 @@ pub(super) fn write_saved<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -
     page.heading("In Wireshark")?;
     if let Some(saved_to) = &event.saved_to {
         page.item("the saved capture")?;
-        page.command(&["wireshark -r", &shell_word(saved_to)])?;
+        write_command(page, saved_to, &[])?;
     }
     page.item("the whole connection")?;
     let conversation = conversation(event);
     page.filter(&conversation.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Writes the command that opens a file, with `options` behind its name.
+///
+/// Bytes of a name that are not UTF-8 were replaced when it was read, so no command can name that file.
+fn write_command<W: Write>(page: &mut Page<'_, W>, path: &str, options: &[&str]) -> io::Result<()> {
+    if path.contains(char::REPLACEMENT_CHARACTER) {
+        return page
+            .item("no command: the name of the file is not UTF-8; rename it, or open it by hand");
+    }
+    let path = shell_word(path);
+    page.command(&[&["wireshark -r", &path], options].concat())
 }
 
 /// A display filter for each file that packets came from.
