@@ -426,7 +426,7 @@ fn is_reason(error_type: ErrorType) -> bool {
 }
 
 /// Whether a refusal of this class may have any reason: the peer said nothing precise, or nothing at all.
-const fn is_vague(error_type: ErrorType) -> bool {
+pub(super) const fn is_vague(error_type: ErrorType) -> bool {
     matches!(
         error_type,
         ErrorType::BadCertificate

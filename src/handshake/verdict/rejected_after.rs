@@ -38,20 +38,22 @@ pub(in crate::handshake) fn rejected_after(
     if outcome != Outcome::Success {
         return None;
     }
-    by_alert(transcript)
+    by_alert(transcript, findings)
         .or_else(|| by_login(transcript))
         .or_else(|| by_later_answer(transcript, findings))
         .or_else(|| by_error_page(transcript, client_certificate, findings))
 }
 
-/// The first alert that is about the peer's certificate.
-fn by_alert(transcript: &Transcript) -> Option<RejectedAfter> {
+/// The first alert that is about the peer's certificate, of which the findings may say more.
+fn by_alert(transcript: &Transcript, findings: &[Finding]) -> Option<RejectedAfter> {
     let mut alerts = transcript.alerts().iter();
     alerts.find_map(|alert| {
+        let side = transcript.side(alert.sender);
         let error_type = cause::certificate_refused(alert.description()?)?;
+        let flaw = explain::reason(findings, side.peer()).filter(|_| explain::is_vague(error_type));
         Some(refused(
-            error_type,
-            transcript.side(alert.sender),
+            flaw.map_or(error_type, |flaw| flaw.error_type),
+            side,
             if alert.is_encrypted() {
                 Evidence::Decrypted
             } else {
@@ -273,44 +275,30 @@ fn only_answer_12(transcript: &Transcript) -> Option<OnlyAnswer> {
 
 /// A client that leaves without data after it has seen a certificate for another name: TLS libraries leave names to the program.
 ///
-/// They judge all else inside the handshake, but NSS up to TLS 1.2, whose alert comes behind its Finished and makes the server
-/// close. A client that completed the handshake with an expired or unknown certificate and closes was to ignore that
-/// (`openssl s_client`, monitors), or is Node up to TLS 1.2: nothing is claimed of these. Nor of one that resets the connection without
-/// a word: health checks do (HAProxy with `verify none`).
+/// They judge all else inside the handshake. A client that completed it with an expired or unknown certificate and leaves was to ignore
+/// that: `gnutls-cli --insecure`, `openssl s_client`, monitors. Some of these say goodbye and wait until the server has closed, which
+/// looks like the alert of an NSS client, so nothing is claimed of flaws other than the name. Nor of a client that resets the connection
+/// without a word: health checks do (HAProxy with `verify none`).
 pub(in crate::handshake) fn by_flaw(
     event: &Handshake,
     flaw: Option<&Finding>,
 ) -> Option<RejectedAfter> {
-    /// 13 of 13 with keys, of curl and psql; `openssl s_client`, which compares no names, leaves in the same way.
-    const NAME: f64 = 0.9;
-    /// No case in the labs.
-    const ALERT: f64 = 0.75;
+    /// 13 of 13 in the labs, of curl and psql with keys. But clients that compare no names leave in the same way: s_client, and programs in
+    /// Perl and Ruby that verify nothing, in a blind test.
+    const CONFIDENCE: f64 = 0.75;
     let is_first = match event.alerts.first() {
         Some(alert) => alert.sender == Side::Client,
         None => event.closed_by == Some(ClosedBy::ClientFin),
     };
-    if event.outcome != Outcome::Success || event.tls.unused != Some(true) || !is_first {
-        return None;
-    }
-    let flaw = flaw?;
-    // A goodbye is followed by the close of its sender, or answered by another: Envoy's clients without a validation context say one.
-    let may_be_fatal = event.alerts.len() == 1
-        && matches!(
-            event.closed_by,
-            Some(ClosedBy::ServerFin | ClosedBy::ServerRst)
-        );
-    let confidence = match flaw.error_type {
-        ErrorType::HostnameMismatch => NAME,
-        _ if may_be_fatal => ALERT,
-        _ => return None,
-    };
+    let has_left = event.outcome == Outcome::Success && event.tls.unused == Some(true) && is_first;
+    let flaw = flaw.filter(|flaw| has_left && flaw.error_type == ErrorType::HostnameMismatch)?;
     Some(refused(
         flaw.error_type,
         Side::Client,
         Evidence::Inferred,
-        confidence,
+        CONFIDENCE,
         vec![
-            "the server's certificate has a flaw that clients refuse",
+            "the server's certificate is for another name",
             "the client left first and sent no data",
         ],
     ))
@@ -490,7 +478,22 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_leaves_unused_refused_the_flaw_in_view() {
+    fn the_findings_make_a_vague_alert_after_the_handshake_precise() {
+        let refused = |description| {
+            let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
+            let script = complete.alert(SERVER, description);
+            let findings = [finding(CLIENT, ErrorType::CertExpired)];
+            by_alert(&script.transcript, &findings).map(|refused| refused.error_type)
+        };
+        let vague = refused(AlertDescription::BadCertificate);
+        assert_eq!(vague, Some(ErrorType::CertExpired));
+        let precise = refused(AlertDescription::UnknownCa);
+        assert_eq!(precise, Some(ErrorType::UnknownCa));
+        assert_eq!(refused(AlertDescription::CloseNotify), None);
+    }
+
+    #[test]
+    fn a_client_that_leaves_unused_refused_the_name_in_view() {
         let endpoint = Endpoint::new([192, 0, 2, 1].into(), 443);
         let mut event = Handshake::new(Timestamp::from_seconds(0), endpoint, endpoint);
         event.outcome = Outcome::Success;
@@ -514,13 +517,12 @@ mod tests {
             description: None,
             encrypted: true,
         };
-        // The server does not answer a fatal alert.
-        let mut warned = event.clone();
-        warned.closed_by = Some(ClosedBy::ServerFin);
-        warned.alerts = vec![alert(CLIENT)];
-        assert!(by_flaw(&warned, Some(&expired)).is_some());
-        warned.alerts.push(alert(SERVER));
-        assert!(by_flaw(&warned, Some(&expired)).is_none());
+        // Its goodbye, after which it waits until the server has closed, looks like a fatal alert.
+        let mut leaving = event.clone();
+        leaving.closed_by = Some(ClosedBy::ServerFin);
+        leaving.alerts = vec![alert(CLIENT)];
+        assert!(by_flaw(&leaving, Some(&expired)).is_none());
+        assert_eq!(found(&leaving), Some(ErrorType::HostnameMismatch));
         event.closed_by = Some(ClosedBy::ClientFin);
         event.tls.unused = Some(false);
         assert_eq!(found(&event), None);

@@ -354,8 +354,41 @@ impl<'t> ShapeEvidence<'t> {
             && self.server_may_refuse()
             && self.has_unanswered_data()
             && (self.client_takes_tickets() || self.client_asks())
-            && (self.server_sent_one_record() || !self.client_answers_with_alert())
+            && self.server_sent_one_refusal()
             && !self.client_answers_goodbye()
+    }
+
+    /// The same where the request crossed the server's record on the way.
+    pub(super) fn server_refuses_crossing_request(&self) -> bool {
+        self.has_certificate()
+            && self.server_may_refuse()
+            && self.server_sent_one_record()
+            && !self.has_unanswered_data()
+            && self.has_crossing_data()
+            && (self.client_takes_tickets() || self.client_asks())
+            && !self.client_answers_goodbye()
+    }
+
+    /// Whether the server's records after the client's flight are no more than a refusal takes: one, or two of GnuTLS's.
+    ///
+    /// Two of another server are an answer of two bytes and a goodbye: five servers that a blind test had answer so looked like
+    /// refusing ones.
+    pub(super) fn server_sent_one_refusal(&self) -> bool {
+        match self.server_records_after().count() {
+            1 => true,
+            2 => self.may_be_gnutls() && !self.client_answers_with_alert(),
+            _ => false,
+        }
+    }
+
+    /// Whether the server may be GnuTLS's, which writes its key share first. OpenSSL's writes the version first.
+    fn may_be_gnutls(&self) -> bool {
+        let written = self.transcript.server_hello();
+        let written = written.map_or(&[][..], |hello| &hello.extensions);
+        let place = |wanted| written.iter().position(|extension| *extension == wanted);
+        let version = place(ExtensionType::SupportedVersions);
+        version
+            .is_none_or(|version| place(ExtensionType::KeyShare).is_some_and(|key| key < version))
     }
 
     /// Whether the client's data crossed the server's first record on the way.
@@ -554,14 +587,20 @@ impl<'t> ShapeEvidence<'t> {
             && sent.all(|seen| self.may_be_alert(seen))
     }
 
-    /// Whether the server did something when the client had left, other than reset the connection, as a host does for a program that
-    /// was stopped.
+    /// Whether the server did something as soon as the client had left, other than reset the connection, as a host does for a program
+    /// that was stopped. One that acts later may have read the client's flight only then.
     pub(super) fn server_acts_after_client_left(&self) -> bool {
         let after = self
             .client_leaves_at()
             .and_then(|at| self.after().get(at..));
-        let mut after = after.unwrap_or_default().iter();
-        after.any(|seen| seen.side == SERVER && seen.what != Observed::Rst)
+        let Some((left, after)) = after.and_then(<[Observation]>::split_first) else {
+            return false;
+        };
+        let mut acts = after.iter().filter(|seen| seen.side == SERVER);
+        acts.next().is_some_and(|act| {
+            let waited = act.time.checked_since(left.end).unwrap_or_default();
+            act.what != Observed::Rst && waited <= ANSWERING + self.round_trip
+        })
     }
 
     /// Whether the client offers HTTP, and HTTP only: a server that takes its request answers it with more than two bytes.
@@ -663,7 +702,7 @@ impl<'t> ShapeEvidence<'t> {
             && flight.is_some_and(|flight| first.had_received(flight.stream_end) == Some(true))
     }
 
-    /// Whether the server closed in order and without a record, although a request waited for its answer longer than it takes a
+    /// Whether the server closed in order and without a record, although a request of HTTP waited for its answer longer than it takes a
     /// server to read it and close, of a client that takes tickets and got none.
     pub(super) fn server_broke_off_use(&self) -> bool {
         let after = self.after();
@@ -679,6 +718,7 @@ impl<'t> ShapeEvidence<'t> {
             && has_waited
             && self.has_unanswered_data()
             && self.client_takes_tickets()
+            && self.client_asks()
     }
 
     /// Whether a server that had asked for a certificate sent one record of an alert's length, and the client nothing more, whose
