@@ -36,7 +36,7 @@ impl FailureCause {
             .then_some(self.side)
     }
 
-    fn new(error_type: ErrorType, side: Side, message: String) -> Self {
+    pub(super) fn new(error_type: ErrorType, side: Side, message: String) -> Self {
         Self {
             error_type,
             side,

@@ -43,13 +43,21 @@ pub(super) fn by_findings(cause: FailureCause, findings: &[Finding]) -> Handshak
     let blamed = cause.blamed();
     let mut error = HandshakeError::new(cause.error_type, blamed, cause.message);
     error.hint = cause.hint;
-    if !cause.is_refusal {
-        return error;
-    }
     let of = |error_type| {
         let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
         shown.find(|finding| finding.error_type == error_type)
     };
+    // Perl's IO::Socket::SSL refuses a name so, and wpa_supplicant. OpenSSL says it if the program refuses a certificate without a reason.
+    if let (Side::Client, ErrorType::InternalError, Some(mismatch)) = (
+        cause.side,
+        error.error_type,
+        of(ErrorType::HostnameMismatch),
+    ) {
+        append(&mut error, mismatch);
+    }
+    if !cause.is_refusal {
+        return error;
+    }
     match error.error_type {
         vague if is_vague(vague) => {
             let Some(first) = reason(findings, shown_by) else {
@@ -903,6 +911,19 @@ mod tests {
         };
         after_validation(&mut event, None, Some(&known));
         event.error.unwrap().error_type
+    }
+
+    #[test]
+    fn an_internal_error_of_a_client_mentions_a_certificate_for_another_name() {
+        let said = |error_type, side| {
+            let cause = FailureCause::new(error_type, side, "said".to_owned());
+            let error = by_findings(cause, &[finding(Side::Server, ErrorType::HostnameMismatch)]);
+            (error.error_type, error.message.len() > "said".len())
+        };
+        let (internal, other) = (ErrorType::InternalError, ErrorType::DecodeError);
+        assert_eq!(said(internal, Side::Client), (internal, true));
+        assert_eq!(said(internal, Side::Server), (internal, false));
+        assert_eq!(said(other, Side::Client), (other, false));
     }
 
     #[test]
