@@ -500,10 +500,8 @@ impl Desk {
         }
         let Self { answers, press, .. } = self;
         drop(answers); // this was the last
-        if let Some(mut press) = press {
-            while let Ok(page) = press.blank.recv() {
-                press.print(page);
-            }
+        if let Some(press) = press {
+            press.print_rest();
         }
         worker.stats()
     }

@@ -839,3 +839,45 @@ fn a_locale_without_utf8_gets_ascii() {
     let json = ["read", "--no-verify", "--format", "json", &capture];
     assert_eq!(shown(&json, "C"), shown(&json, "C.UTF-8"));
 }
+
+#[test]
+fn an_output_that_cannot_be_written_ends_the_run() {
+    if !std::path::Path::new("/dev/full").exists() {
+        return; // Linux and some others have it
+    }
+    let capture = fixtures::named("mtls-day").capture;
+    let expected = "error: cannot write to standard output: no space left on device\n";
+    for format in ["table", "json", "csv", "certs", "cbom", "summary"] {
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = tlscope(&["read", "--no-verify", "--format", format, &capture])
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_eq!(stderr(&output), expected, "{format}");
+        assert_eq!(output.status.code(), Some(2), "{format}");
+    }
+}
+
+#[test]
+fn a_capture_that_is_given_twice_is_warned_of() {
+    let path = file("twice.pcap", capture());
+    let expected =
+        format!("warning: `{path}` is given more than once: its packets are read twice\n");
+    assert_eq!(said(0, &["read", &path, &path]), expected);
+    assert_eq!(said(0, &["read", &path]), "");
+}
+
+#[test]
+fn roots_in_place_of_a_capture_are_answered_with_their_option() {
+    let roots = "fixtures/captures/day/mtls-day/ca.pem";
+    let expected = format!(
+        "error: `{roots}` looks like text, not a capture (pcap or pcapng)\n\
+         hint: if `{roots}` has trusted roots, use `--ca-file {roots}`\n"
+    );
+    for command in ["read", "check"] {
+        assert_eq!(said(2, &[command, roots]), expected);
+    }
+}

@@ -209,6 +209,18 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
             "error: cannot select `pay.example.org:https`: it was taken for `NAME:PORT`, and `https` is not a port\n",
         ),
         (
+            "pay.example.org:",
+            "error: cannot select `pay.example.org:`: it was taken for `NAME:PORT`, and the port after `:` is missing\n",
+        ),
+        (
+            ":443",
+            "error: cannot select `:443`: a port alone is no selector: use `--port 443`\n",
+        ),
+        (
+            "192.0.2.21:99999",
+            "error: cannot select `192.0.2.21:99999`: `99999` is not a port\n",
+        ),
+        (
             "10.0.0.1/24",
             "error: cannot select `10.0.0.1/24`: bits are set beyond the prefix of 24\n",
         ),

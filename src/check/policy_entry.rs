@@ -129,6 +129,10 @@ pub fn not_toml(text: &str, error: &toml::de::Error) -> (String, Range<usize>) {
             let key = text.get(at.clone()).unwrap_or_default();
             format!("`{key}` is set more than once")
         }
+        // With the kind of string that its parser tried last.
+        message if message.starts_with("string values must be quoted") => {
+            "string values must be quoted".to_owned()
+        }
         message => message.to_owned(),
     };
     (message, at)

@@ -96,6 +96,17 @@ impl Usage<'_> {
         if matches!(flag, "-i" | "--interface") && owners.contains(&"live") {
             return failure.hint(watch(self.value_after(flag).unwrap_or("INTERFACE")));
         }
+        // Options of a command come after it.
+        let command = self.subcommand().map(Command::get_name);
+        if let Some(command) = command.filter(|command| owners.contains(command)) {
+            return CliError::new(format_args!("`{flag}` is an option of `tlscope {command}`"))
+                .hint(format!(
+                    "write it behind the command: `tlscope {command} {flag} …`"
+                ));
+        }
+        if let Some(format) = self.format_of(flag) {
+            return failure.hint(format!("did you mean `--format {format}`?"));
+        }
         if !owners.is_empty() {
             let owners: Vec<_> = owners
                 .iter()
@@ -107,6 +118,18 @@ impl Usage<'_> {
             Some(ContextValue::String(meant)) => format!("did you mean `{}`?", flag_of(meant)),
             _ => self.see_help(),
         })
+    }
+
+    /// The format that an option was meant for, as in `--json`.
+    fn format_of<'f>(&self, flag: &'f str) -> Option<&'f str> {
+        let name = flag.strip_prefix("--")?;
+        let mut options = self.subcommand()?.get_arguments();
+        let formats = options.find(|option| option.get_long() == Some("format"))?;
+        let formats = formats.get_possible_values();
+        formats
+            .iter()
+            .any(|format| format.get_name() == name)
+            .then_some(name)
     }
 
     /// The error for a number that clap takes for an option.
@@ -421,6 +444,16 @@ mod tests {
                 "read --outcom failure x.pcap",
                 "`tlscope read` has no option `--outcom`",
                 "did you mean `--outcome`?",
+            ),
+            (
+                "--outcome failure read x.pcap",
+                "`--outcome` is an option of `tlscope read`",
+                "write it behind the command: `tlscope read --outcome …`",
+            ),
+            (
+                "read --json x.pcap",
+                "`tlscope read` has no option `--json`",
+                "did you mean `--format json`?",
             ),
             (
                 "read --policy p.toml x.pcap",

@@ -42,6 +42,8 @@ pub(super) struct Press {
     renderer: Box<dyn Renderer>,
     pub(super) blank: Receiver<Page>,
     printed: Sender<Page>,
+    /// Whether the thread that collects hands out no more pages.
+    has_ended: bool,
 }
 
 impl Press {
@@ -54,7 +56,18 @@ impl Press {
     pub(super) fn take(&mut self, page: Option<Page>) {
         match page {
             Some(page) => self.print(page),
-            None => self.blank = never(),
+            None => {
+                self.blank = never();
+                self.has_ended = true;
+            }
+        }
+    }
+
+    /// Makes lines until there are no more pages. A channel that was closed before has been replaced by one that is never closed.
+    pub(super) fn print_rest(mut self) {
+        while !self.has_ended {
+            let page = self.blank.recv().ok();
+            self.take(page);
         }
     }
 }
@@ -110,6 +123,7 @@ impl Pages {
                 renderer,
                 blank,
                 printed,
+                has_ended: false,
             });
         }
         Some(Self {
@@ -289,12 +303,8 @@ mod tests {
         let presses: Vec<_> = (0..workers).filter_map(|_| pages.press()).collect();
         let mut written = Written::default();
         let result = std::thread::scope(|scope| {
-            for mut press in presses {
-                scope.spawn(move || {
-                    while let Ok(page) = press.blank.recv() {
-                        press.print(page);
-                    }
-                });
+            for press in presses {
+                scope.spawn(move || press.print_rest());
             }
             let mut output = RunOutput {
                 meters: None,
@@ -348,6 +358,22 @@ mod tests {
         pages.due.push(Collected::Handshake(Box::new(report)));
         pages.hand_out_first(1, None, &mut output).unwrap();
         assert_eq!(written.text, "7\n");
+    }
+
+    #[test]
+    fn a_press_that_knows_of_the_end_does_not_wait_for_pages() {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+        let renderers = (0..2).map(|_| Box::new(Times { failing: None }) as Box<dyn Renderer>);
+        let mut pages = Pages::new(renderers.collect(), 1).unwrap();
+        let mut press = pages.press().unwrap();
+        drop(pages); // an output that cannot be written ends the run
+        press.take(press.blank.recv().ok());
+        let (ended, has_ended) = bounded(1);
+        std::thread::spawn(move || {
+            press.print_rest();
+            ended.send(()).unwrap();
+        });
+        assert!(has_ended.recv_timeout(PATIENCE).is_ok());
     }
 
     #[test]

@@ -166,6 +166,10 @@ fn unknown_keys_and_values_are_refused_with_their_line_and_a_suggestion() {
             "t.toml:3: `no-gaps` is set more than once",
         ),
         (
+            "[[rule]]\nmin-version = TLS 1.2",
+            "t.toml:2: string values must be quoted",
+        ),
+        (
             "[[rule]]\nallow-empty = true\nno-gaps = true",
             "t.toml:2: rule 1: unknown key `allow-empty` (for a rule that may match no handshake, write `min-handshakes = 0`; \
              `allow-empty` belongs at the top of the file)",

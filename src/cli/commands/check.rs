@@ -26,7 +26,7 @@ use crate::cli::config::text_kind::TextKind;
 use crate::cli::config::{Analysis, Needs, config_file, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{
-    CaptureInput as Input, hint_at_show, key_log, warn_of_not_judged, warn_of_unread,
+    CaptureInput as Input, hint_at_other_uses, key_log, warn_of_not_judged, warn_of_unread,
 };
 use crate::cli::output::symbols::Symbols;
 use crate::cli::output::{none_selected, whole_file};
@@ -78,7 +78,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let is_complete = !input.is_incomplete();
     if !is_complete {
         hint_at_policies(&args.paths);
-        hint_at_show(&args.paths);
+        hint_at_other_uses(&args.paths);
     }
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // the problem is on standard error already

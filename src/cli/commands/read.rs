@@ -10,7 +10,9 @@ use tlscope::stats::Stats;
 use super::ERROR;
 use crate::cli::config::ReadConfig;
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, hint_at_show, key_log, warn_of_not_judged, warn_of_unread};
+use crate::cli::input::{
+    CaptureInput, hint_at_other_uses, key_log, warn_of_not_judged, warn_of_unread,
+};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 
 /// Reads all captures and writes the output.
@@ -28,7 +30,7 @@ pub(super) fn run(config: &ReadConfig) -> Result<ExitCode, CliError> {
         Err(EarlyEnd::Input(error)) => return Err(error.into()),
     }
     if input.is_incomplete() {
-        hint_at_show(&config.paths);
+        hint_at_other_uses(&config.paths);
     }
     output.warn_of_lost_metrics();
     config

@@ -1,5 +1,6 @@
 //! What a run reads: captures, key logs and roots of trust.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ use crate::cli::say;
 
 pub(crate) mod key_log;
 pub(crate) mod roots;
+
+use roots::is_certificate;
 
 /// Warns if the run did not understand much of its input.
 pub(crate) fn warn_of_unread(unread: &UnreadPackets, stats: &Stats) {
@@ -58,6 +61,7 @@ impl CaptureInput {
         shows_progress: bool,
         limit: MemoryLimit,
     ) -> Result<Self, CaptureError> {
+        warn_of_repeated(paths);
         Ok(Self {
             filter: filter.map(PacketFilter::compile).transpose()?,
             captures: CaptureFiles::open_within(paths, limit),
@@ -142,8 +146,38 @@ pub(crate) fn in_command(paths: &[PathBuf]) -> String {
     }
 }
 
+/// Warns of a path that is named twice: its packets look like retransmissions then.
+fn warn_of_repeated(paths: &[PathBuf]) {
+    let mut seen = BTreeSet::new();
+    let places = paths
+        .iter()
+        .filter_map(|path| Some((path, path.canonicalize().ok()?)));
+    for (path, place) in places {
+        if !seen.insert(place) {
+            let path = path.display();
+            say::warning(format_args!(
+                "`{path}` is given more than once: its packets are read twice"
+            ));
+        }
+    }
+}
+
+/// Hints at what the command probably meant by a path that is no capture.
+pub(crate) fn hint_at_other_uses(paths: &[PathBuf]) {
+    if let Some(roots) = paths
+        .iter()
+        .find(|path| is_certificate(path) && path.is_file())
+    {
+        let roots = shell_word(&roots.display().to_string());
+        say::hint(format_args!(
+            "if `{roots}` has trusted roots, use `--ca-file {roots}`"
+        ));
+    }
+    hint_at_show(paths);
+}
+
 /// Hints at `show`, if the last of `paths` is no file and names a handshake, as in `read FILE 11`.
-pub(crate) fn hint_at_show(paths: &[PathBuf]) {
+fn hint_at_show(paths: &[PathBuf]) {
     let Some((last, captures)) = paths.split_last().filter(|(_, rest)| !rest.is_empty()) else {
         return;
     };

@@ -144,13 +144,30 @@ impl FromStr for Selector {
         if let Some((one, other)) = ends {
             return Ok(Self::Ends(one, other));
         }
+        let port_of = |text: &str| match text {
+            "" => Err("the port after `:` is missing".to_owned()),
+            text => text
+                .parse::<u16>()
+                .map_err(|_| format!("`{text}` is not a port")),
+        };
         match (text.parse::<Peer>(), text.rsplit_once(':')) {
+            (_, Some(("", port))) => Err(match port_of(port) {
+                Ok(port) => format!("a port alone is no selector: use `--port {port}`"),
+                Err(error) => error,
+            }),
+            (Err(error), Some((address, port))) => {
+                let is_address = address.parse::<IpAddr>().is_ok();
+                Err(is_address
+                    .then(|| port_of(port).err())
+                    .flatten()
+                    .unwrap_or(error))
+            }
             (Ok(Peer::Name(_)), Some((name, port))) if !name.contains(':') => {
-                let port = port.parse().map_err(|_| match name {
+                let port = port_of(port).map_err(|error| match name {
                     "1" => {
                         "it begins as a Community ID, which has 28 characters after `1:`".to_owned()
                     }
-                    _ => format!("it was taken for `NAME:PORT`, and `{port}` is not a port"),
+                    _ => format!("it was taken for `NAME:PORT`, and {error}"),
                 })?;
                 Ok(Self::NameAndPort(Glob::new(name), port))
             }
