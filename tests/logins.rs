@@ -631,3 +631,54 @@ fn a_device_that_begins_again_has_another_login() {
     }
     assert!(2 * decided > frames.len(), "{decided} of {}", frames.len());
 }
+
+/// Somebody who sees the packets sends a challenge again as Access-Accept. The access server drops it, and the device goes on.
+#[test]
+fn a_challenge_with_the_code_of_an_accept_accepts_nobody() {
+    const IPV4_AND_UDP: usize = 14 + 20 + 8;
+    const ACCEPT: u8 = 2;
+    const CHALLENGE: u8 = 11;
+    let frames = frames();
+    let expected = events(&frames);
+    let mut forged = Vec::new();
+    let mut accepts = 0;
+    for (time, bytes) in &frames {
+        if bytes.get(IPV4_AND_UDP) == Some(&CHALLENGE) {
+            let mut accept = bytes.clone();
+            accept[IPV4_AND_UDP] = ACCEPT;
+            forged.push((*time, accept));
+            accepts += 1;
+        }
+        forged.push((*time, bytes.clone()));
+    }
+    assert!(accepts > 500, "{accepts}");
+    let found = events(&forged);
+    for (station, expected) in &expected {
+        let verdicts = |events: &[Handshake]| events.iter().map(Verdict::of).collect::<Vec<_>>();
+        assert_eq!(verdicts(&found[station]), verdicts(expected), "{station}");
+    }
+}
+
+/// All frames of a login on a wire come again.
+#[test]
+fn a_login_that_is_replayed_is_no_other_one() {
+    for is_to_group in [false, true] {
+        for login in logins(&frames()).iter().step_by(4) {
+            let login = on_wires(login, is_to_group);
+            let again = login.iter().map(|(time, bytes)| {
+                let later = time.saturating_add(std::time::Duration::from_secs(3));
+                (later, bytes.clone())
+            });
+            let replayed: Vec<_> = login.iter().cloned().chain(again).collect();
+            let [expected, found] = [&login, &replayed].map(|frames| {
+                let mut observer = Observer::new(Config::default());
+                for (time, bytes) in frames {
+                    observer.handle_ethernet(*time, bytes);
+                }
+                observer.finish();
+                outcomes(std::iter::from_fn(|| observer.poll_event()))
+            });
+            assert_eq!(found, expected, "{is_to_group}");
+        }
+    }
+}

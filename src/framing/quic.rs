@@ -94,6 +94,8 @@ pub(crate) struct DatagramShape {
     pub(crate) length: u16,
     /// Whether an Initial packet in it carries a part of a message.
     pub(crate) has_initial_crypto: bool,
+    /// Whether an Initial packet in it was opened, and does not close the connection.
+    pub(crate) has_open_initial: bool,
     /// Packets of each kind.
     pub(crate) initials: u8,
     pub(crate) early: u8,
@@ -646,8 +648,9 @@ impl Connection {
                     shape.initials += 1;
                     // The copy of one from before a Retry would be taken for what the client sends after it.
                     if !shape.is_repeated {
-                        let has_crypto = self.take_initial(sender, &packet, at, guesses, recipient);
-                        shape.has_initial_crypto |= has_crypto;
+                        let found = self.take_initial(sender, &packet, at, guesses, recipient);
+                        shape.has_initial_crypto |= found.is_some_and(|found| found.has_crypto);
+                        shape.has_open_initial |= found.is_some_and(|found| !found.has_close);
                     }
                 }
                 Packet::Long(packet) => self.take_long(sender, &packet, at, &mut shape, recipient),
@@ -825,13 +828,13 @@ impl Connection {
         at: Arrival,
         guesses: &mut Guesses,
         recipient: &mut impl Recipient,
-    ) -> bool {
+    ) -> Option<FramesFound> {
         let Some(opened) = self.open_initial(sender, packet, guesses) else {
             if sender == self.client && !self.is_readable {
                 let version = packet.version;
                 self.tell(sender, QuicSeen::Initial { version, at }, recipient);
             }
-            return false;
+            return None;
         };
         self.prove(recipient);
         // A client that goes on with the version that was refused did not believe it (RFC 9000 §6.2).
@@ -856,7 +859,7 @@ impl Connection {
         self.is_readable = true;
         self.note_id(sender, packet.source);
         self.streams[sender][0].largest.note(opened.number);
-        self.take_frames(sender, Level::Initial, &opened.content, at, recipient)
+        Some(self.take_frames(sender, Level::Initial, &opened.content, at, recipient))
     }
 
     /// Opens an Initial packet with the keys that it may have; derives them if there is reason to.
@@ -1144,7 +1147,6 @@ impl Connection {
 
 /// What opened packets carry.
 impl Connection {
-    /// Returns whether a part of a message is among them.
     fn take_frames(
         &mut self,
         sender: Direction,
@@ -1152,16 +1154,17 @@ impl Connection {
         content: &[u8],
         at: Arrival,
         recipient: &mut impl Recipient,
-    ) -> bool {
-        let mut has_crypto = false;
+    ) -> FramesFound {
+        let mut found = FramesFound::default();
         for frame in Frames::new(self.version, content) {
             match frame {
                 Frame::Crypto { offset, data } => {
-                    has_crypto = true;
+                    found.has_crypto = true;
                     let stream = &mut self.streams[sender][level as usize];
                     stream.push(sender, level, (offset, data), at, recipient);
                 }
                 Frame::ConnectionClose(close) => {
+                    found.has_close = true;
                     let seen = QuicSeen::Close { close, level, at };
                     recipient.take(sender, Seen::Quic(seen));
                 }
@@ -1177,8 +1180,17 @@ impl Connection {
                 _ => {}
             }
         }
-        has_crypto
+        found
     }
+}
+
+/// What is among the frames of a packet.
+#[derive(Clone, Copy, Debug, Default)]
+struct FramesFound {
+    /// Whether there is a part of a message.
+    has_crypto: bool,
+    /// Whether there is a CONNECTION_CLOSE.
+    has_close: bool,
 }
 
 impl SpaceStream {

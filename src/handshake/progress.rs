@@ -47,6 +47,9 @@ impl Standing {
     /// Looks at what was added to the transcript.
     pub(super) fn update(&mut self, transcript: &Transcript) {
         let observations = transcript.observations();
+        if observations.len() < usize::from(self.looked_at) {
+            self.forget_close(observations.len());
+        }
         if self.early.is_none() && observations.len() > usize::from(self.looked_at) {
             self.looked_at = observations.len() as u8;
             if may_decide(observations) && !transcript.is_dtls() {
@@ -54,6 +57,13 @@ impl Standing {
             }
         }
         self.is_decided |= progress(transcript, self.early()) == Decided;
+    }
+
+    /// Notes that a close was taken back: what was decided since may rest on it.
+    #[cold]
+    fn forget_close(&mut self, observations: usize) {
+        self.looked_at = observations as u8;
+        self.early = self.early.take().filter(Inferred::is_success);
     }
 
     pub(super) const fn early(&self) -> Option<&Inferred> {
@@ -104,8 +114,8 @@ pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> Han
             () => Open,
         };
     }
-    if transcript.has_ended() {
-        // A side that was reset may have more segments on the way: the owner waits a little for them.
+    if transcript.is_close_confirmed() {
+        // Other closes may be forged, and a side that was reset may have more segments on the way: the owner waits a little for them.
         return Decided;
     }
     if !transcript.is_tls13() {
@@ -211,10 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_is_decided_when_both_sides_have_closed() {
-        let closed = connection().client_hello(|_| {}).fin(CLIENT);
-        assert_eq!(closed.progress(), Open);
-        assert_eq!(closed.rst(SERVER).progress(), Decided);
+    fn a_handshake_is_decided_when_both_sides_know_that_it_is_closed() {
+        let begun = || connection().client_hello(|_| {});
+        let closed = begun().fin(CLIENT).fin(SERVER);
+        assert_eq!(closed.progress(), Open, "both may be forged");
+        assert_eq!(closed.acknowledged_fins().progress(), Decided);
+        let reset = begun().fin(CLIENT).rst(SERVER);
+        assert_eq!(reset.acknowledged_fins().progress(), Open);
     }
 
     #[test]
@@ -353,6 +366,8 @@ mod tests {
             .finished_12(CLIENT)
             .finished_12(SERVER)
             .fin(CLIENT)
+            .fin(SERVER)
+            .acknowledged_fins()
             .fin(SERVER);
         assert_eq!(decided.opened_data(SERVER).progress(), Decided);
     }

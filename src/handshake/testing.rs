@@ -311,6 +311,17 @@ impl Script {
         self
     }
 
+    /// The FINs so far were acknowledged.
+    pub(super) fn acknowledged_fins(mut self) -> Self {
+        for side in Side::BOTH {
+            let closing = self.transcript.peer(side).closing.first();
+            if let Some((Close::Fin, fin)) = closing {
+                self.transcript.delivery_mut()[direction(side)].acknowledged = Some(fin.end);
+            }
+        }
+        self
+    }
+
     /// How far the bytes of a side got; by default nothing is known of it.
     pub(super) fn delivery(mut self, side: Side, change: impl FnOnce(&mut DeliveryState)) -> Self {
         change(&mut self.transcript.delivery_mut()[direction(side)]);

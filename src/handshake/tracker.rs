@@ -351,6 +351,16 @@ impl Tracker {
         before != has_closed(&self.transcript)
     }
 
+    /// Takes back that `direction` was closed in order: its sender goes on, so another host sent the FIN.
+    pub(crate) fn take_back_fin(&mut self, direction: Direction) {
+        self.transcript.take_back_fin(direction);
+    }
+
+    /// Notes that what one side sent contradicts itself, so that part of it is forged.
+    pub(crate) const fn note_contradictory(&mut self) {
+        self.transcript.note_contradictory();
+    }
+
     /// Notes that no more bytes will come.
     pub fn handle_end(&mut self) {
         let (framing, mut recorder) = self.split();
@@ -381,8 +391,15 @@ impl Tracker {
     pub fn is_closing(&self) -> bool {
         let quic = self.transcript.quic();
         self.transcript.has_reset()
+            || self.transcript.has_ended()
             || self.standing.is_decided()
             || quic.is_some_and(|quic| quic::is_closing(&self.transcript, quic))
+    }
+
+    /// Whether both sides have closed, or others in their names.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.transcript.has_ended()
     }
 
     /// What the side that did not begin has sent.
@@ -567,6 +584,6 @@ mod tests {
         assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));
         assert!(tracker.is_closing() && !tracker.is_decided());
         assert!(tracker.handle_close(Direction::Reverse, Close::Fin, AT));
-        assert!(tracker.is_decided() && tracker.is_settled());
+        assert!(tracker.has_ended() && tracker.is_closing() && !tracker.is_decided());
     }
 }

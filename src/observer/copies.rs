@@ -15,6 +15,7 @@
 //! connections that differ in the client's port alone are two.
 
 use std::hash::BuildHasher as _;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -27,7 +28,10 @@ use crate::time::Timestamp;
 /// their verdicts so, too; and what is remembered of more would not stay in the processor's cache.
 const MAX_REMEMBERED: usize = 1 << 12;
 /// How far apart two copies may be: a mirrored port or a second collector may be late by a few hundred milliseconds.
-const MAX_DISTANCE: std::time::Duration = std::time::Duration::from_secs(2);
+const MAX_DISTANCE: Duration = Duration::from_secs(2);
+/// The same of logins over EAP, also between the same ends: somebody may send all frames of one again. No device uses its random bytes again,
+/// and a login is remembered so long.
+const MAX_DISTANCE_OF_LOGINS: Duration = Duration::from_secs(120);
 
 /// Recognises copies of handshakes and of plain connections.
 ///
@@ -94,24 +98,31 @@ impl Copies {
         let server_random = identity.server_random.filter(is_random);
         if is_login
             && let Some(random) = server_random
-            && self.is_known(Key::ServerRandom(digest(random)), seen, |_| true)
+            && self.is_known((Key::ServerRandom(digest(random)), is_login), seen, |_| {
+                true
+            })
         {
             return true;
         }
         let Some(random) = client_random else {
             return false;
         };
-        self.is_known(Key::ClientRandom(digest(random)), seen, |before| {
-            let is_same_answer = match (before.server_random, seen.server_random) {
-                (Some(before), Some(now)) => before == now,
-                _ => true,
-            };
-            is_same_answer
-                && (is_login
-                    || (before.marks.is_forwarded(&seen.marks) || before.is_on_the_way_of(&seen))
-                        && before.marks.first_bytes[0].is_some()
-                        && before.marks.first_bytes[0] == seen.marks.first_bytes[0])
-        })
+        self.is_known(
+            (Key::ClientRandom(digest(random)), is_login),
+            seen,
+            |before| {
+                let is_same_answer = match (before.server_random, seen.server_random) {
+                    (Some(before), Some(now)) => before == now,
+                    _ => true,
+                };
+                is_same_answer
+                    && (is_login
+                        || (before.marks.is_forwarded(&seen.marks)
+                            || before.is_on_the_way_of(&seen))
+                            && before.marks.first_bytes[0].is_some()
+                            && before.marks.first_bytes[0] == seen.marks.first_bytes[0])
+            },
+        )
     }
 
     /// Whether a plain connection was reported before: one with the same two initial sequence numbers.
@@ -131,12 +142,17 @@ impl Copies {
             server_random: None,
             marks,
         };
-        self.is_known(Key::FirstBytes([client, server]), seen, |before| {
+        self.is_known((Key::FirstBytes([client, server]), false), seen, |before| {
             before.marks.is_forwarded(&marks)
         })
     }
 
-    fn is_known(&mut self, key: Key, seen: Seen, is_same: impl FnOnce(&Seen) -> bool) -> bool {
+    fn is_known(
+        &mut self,
+        (key, is_login): (Key, bool),
+        seen: Seen,
+        is_same: impl FnOnce(&Seen) -> bool,
+    ) -> bool {
         let hash = self.hasher.hash_one(key);
         let known = self.index.find(hash, |at| self.seen[*at as usize].0 == key);
         let Some(place) = known.map(|at| *at as usize) else {
@@ -150,8 +166,12 @@ impl Copies {
             .or_else(|| before.time.checked_since(seen.time));
         let ([client, server], [other_client, other_server]) = (before.ends, seen.ends);
         let is_elsewhere = client.address != other_client.address || server != other_server;
-        let is_copy = is_elsewhere
-            && distance.is_some_and(|distance| distance <= MAX_DISTANCE)
+        let most = match is_login {
+            true => MAX_DISTANCE_OF_LOGINS,
+            false => MAX_DISTANCE,
+        };
+        let is_copy = (is_elsewhere || is_login)
+            && distance.is_some_and(|distance| distance <= most)
             && is_same(before);
         if !is_copy {
             *before = seen;
@@ -247,6 +267,22 @@ mod tests {
             3,
             &identity(1, None, 5)
         ));
+    }
+
+    #[test]
+    fn all_frames_of_a_login_again_are_a_copy_and_so_is_no_connection() {
+        for is_login in [false, true] {
+            let login = |milliseconds| Handshake {
+                eap: is_login.then(Box::default),
+                ..event(1, milliseconds)
+            };
+            let mut copies = Copies::default();
+            let view = identity(1, Some(2), 5);
+            assert!(!is_copy(&mut copies, &login(0), 1, &view));
+            assert_eq!(is_copy(&mut copies, &login(3_000), 1, &view), is_login);
+            let other = identity(3, Some(4), 5);
+            assert!(!is_copy(&mut copies, &login(4_000), 1, &other));
+        }
     }
 
     #[test]
@@ -348,7 +384,7 @@ mod tests {
         let view = identity(1, Some(2), 5);
         let seen = |path, time, answered_after| {
             let mut event = event(path, time);
-            event.timing.server_hello = Some(std::time::Duration::from_millis(answered_after));
+            event.timing.server_hello = Some(Duration::from_millis(answered_after));
             event
         };
         let is_copy = |first: &Handshake, second: &Handshake| {

@@ -239,7 +239,7 @@ impl Flow {
                 Answer::Packets => Lifetime::Unanswered,
                 Answer::None => Lifetime::HalfOpen,
             },
-            Stage::Watching(_) if self.was_reset_early() => Lifetime::Reset,
+            Stage::Watching(_) if self.was_closed_early() => Lifetime::Reset,
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
@@ -361,14 +361,19 @@ impl Flow {
         self.tcp.is_closed()
             && !self.has_handshake()
             && !self.is_waiting()
-            && !self.was_reset_early()
+            && !self.was_closed_early()
     }
 
-    /// Whether it was reset before TLS, which may begin all the same if another host sent the reset.
-    pub(super) fn was_reset_early(&self) -> bool {
+    /// Whether it was reset or closed before TLS, which may begin all the same if another host did that. Where both sides acknowledged
+    /// the close, it did not.
+    pub(super) fn was_closed_early(&self) -> bool {
         let is_too_late = |way: &Direction| is_beyond_order(&self.tcp, *way);
-        self.early_reset().is_some()
-            && matches!(self.stage, Stage::Watching(_))
+        let may_go_on = || {
+            let is_in_order = self.tcp.is_closed() && !self.tcp.was_reset();
+            is_in_order && !self.tcp.is_close_confirmed()
+        };
+        matches!(self.stage, Stage::Watching(_))
+            && (self.early_reset().is_some() || may_go_on())
             && !Direction::BOTH.iter().any(is_too_late)
     }
 
@@ -709,6 +714,9 @@ impl Flow {
         if let Stage::Watching(_) = self.stage {
             self.note_early_reset(direction, segment, at, budget);
             self.watch(direction, segment, at, context, budget);
+            if self.tcp.has_closed() {
+                self.tcp.acknowledge(direction, segment); // of a FIN, too
+            }
         }
         self.note(direction, segment, at);
         self.feed(direction, segment, at, budget)
@@ -927,7 +935,10 @@ impl Flow {
         let Stage::Handshake(open) = &mut self.stage else {
             return false;
         };
-        open.connection.note_packet(direction, at);
+        // What only acknowledges the last close is no part of what is reported.
+        if !segment.is_bare() || !open.connection.has_ended() {
+            open.connection.note_packet(direction, at);
+        }
         let delivery = open.connection.delivery_mut();
         self.tcp
             .note_delivery(direction, segment, at.time, delivery);
@@ -1169,6 +1180,12 @@ impl Flow {
         if segment.flags.fin {
             let arrival = self.tcp.arrival(direction, segment, at);
             open.note_fin(direction, arrival);
+        } else if self.tcp.is_in_place_of_fin(direction, segment) {
+            let arrival = self.tcp.arrival(direction, segment, at);
+            if open.refutes_fin(direction, arrival) {
+                self.tcp.take_back_fin(direction);
+                open.take_back_fin(direction);
+            }
         }
         let conflicting = self
             .tcp
@@ -1255,6 +1272,12 @@ impl Flow {
         }
         self.tcp.settle_delivery(open.connection.delivery_mut());
         open.connection.note_ignored_closes();
+        if Direction::BOTH
+            .iter()
+            .any(|way| self.tcp.is_contradictory(*way))
+        {
+            open.connection.note_contradictory();
+        }
         let mut lost_in_network = PerDirection::default();
         for direction in Direction::BOTH {
             // What the receiver never got is no gap in the capture, and what follows it never counted.
@@ -1360,6 +1383,20 @@ impl Open {
         if known.is_none_or(|known| at.end.wrapping_sub(known.end).cast_signed() > 0) {
             *known = Some(at);
         }
+    }
+
+    /// Whether an empty segment in the place of its sender's FIN was sent after that: it acknowledges more. A host counts its own FIN
+    /// from then on, so another one sent the FIN.
+    fn refutes_fin(&self, sender: Direction, at: Arrival) -> bool {
+        let fin = self.fins[sender].filter(|fin| fin.end == at.end.wrapping_add(1));
+        let before = fin.and_then(|fin| fin.acknowledged);
+        before.is_some_and(|before| at.had_received(before.wrapping_add(1)) == Some(true))
+    }
+
+    /// Takes back a FIN that another host sent.
+    fn take_back_fin(&mut self, sender: Direction) {
+        self.fins[sender] = None;
+        self.connection.take_back_fin(sender);
     }
 
     /// When the FIN came that is delivered with the segment captured `at`.

@@ -19,7 +19,7 @@ use crate::flow::{Direction, Endpoint, FlowKey, Side};
 use crate::handshake::{Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
-use crate::transport::eap::{self, EapDelivery, EapExchange, EapPacket};
+use crate::transport::eap::{self, EapCode, EapDelivery, EapExchange, EapPacket};
 use crate::transport::radius::{
     Answered, Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket,
 };
@@ -267,6 +267,9 @@ impl Logins {
     ) {
         let message = packet.radius.eap_message();
         let eap = message.as_deref().and_then(EapPacket::read);
+        if !may_be_what_it_says(&packet.radius, eap.as_ref()) {
+            return;
+        }
         let place = match packet.radius.code {
             RadiusCode::AccessRequest => {
                 self.place_of_request(packet, eap.as_ref(), conclusion, output)
@@ -572,6 +575,13 @@ impl Logins {
         self.held -= login.retained_bytes();
         login.report(&mut open, end, now, conclusion, output);
     }
+}
+
+/// Whether a packet may be what its code says: an Access-Accept that goes on with EAP, or that says that the login failed, is a challenge
+/// or a rejection with a forged code (RFC 3579 §2.6.3 has EAP Success in it).
+fn may_be_what_it_says(packet: &RadiusPacket<'_>, eap: Option<&EapPacket<'_>>) -> bool {
+    let is_accepted = packet.code == RadiusCode::AccessAccept;
+    !is_accepted || eap.is_none_or(|eap| eap.code == EapCode::Success)
 }
 
 impl Login {

@@ -1106,7 +1106,7 @@ impl Shard {
         let Some(flow) = self.flows.get_mut(index) else {
             return true;
         };
-        if flow.was_reset_early() {
+        if flow.was_closed_early() {
             let first_bytes = flow.tcp.first_bytes();
             self.forget(index, first_bytes, self.now, output);
             return true;
@@ -1283,7 +1283,7 @@ impl Shard {
         self.open.remove(open.since);
         // Closes that were waited for may have been delivered only now.
         let last = open.connection.last_packet().time;
-        let end = if open.connection.is_decided() {
+        let end = if open.connection.is_decided() || open.connection.has_ended() {
             End::Decided
         } else {
             output.losses.judge(end, &open.source, last, self.now)

@@ -597,3 +597,156 @@ fn two_versions_of_a_segment_that_is_held_are_a_conflict_too() {
     assert!(event.capture.conflicting_bytes > 0);
     assert_eq!(event.confidence, Some(1.0));
 }
+
+/// A close in the name of a side, with the numbers at which both sides are.
+fn forged_close(peers: &Peers, side: Side, flags: Flags) -> Packet {
+    let position = |side: Side| peers.positions()[side as usize];
+    let close = Forgery {
+        flags,
+        sequence: position(side),
+        acknowledgment: Some(position(side.peer())),
+        bytes: &[],
+    };
+    peers.forged(side, &close)
+}
+
+#[test]
+fn a_close_in_the_name_of_each_side_before_tls_hides_no_handshake() {
+    for [first, second] in [[FIN, FIN], [RST, RST], [FIN, RST], [RST, FIN]] {
+        for [one, other] in [Side::BOTH, [SERVER, CLIENT]] {
+            let mut scene = Scene::new();
+            let mut peers = connect(&mut scene, 50_000);
+            scene.play([
+                forged_close(&peers, one, first),
+                forged_close(&peers, other, second),
+            ]);
+            scene.play([
+                peers.says(CLIENT, &tls::client_hello()),
+                peers.acknowledges(SERVER),
+                peers.says(SERVER, &tls::server_flight_12()),
+            ]);
+            complete(&mut scene, &mut peers);
+            let event = scene.end_with_one();
+            assert_eq!(
+                event.outcome,
+                Outcome::Success,
+                "{one} {first:?} {second:?}"
+            );
+            assert!(event.tls.server_name.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_closes_before_tls_is_over_once_both_sides_know() {
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut scene, 50_000);
+    let closes = [peers.closes(CLIENT), peers.closes(SERVER)];
+    scene.play(closes);
+    assert_eq!(scene.not_tls().len(), 0);
+    scene.play([peers.acknowledges(CLIENT)]);
+    assert_eq!(scene.not_tls().len(), 1);
+    // Where the last acknowledgment is not captured, it takes a second.
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut scene, 50_000);
+    let closes = [peers.closes(CLIENT), peers.closes(SERVER)];
+    scene.play(closes);
+    scene.wait(1_100);
+    scene.tick();
+    assert_eq!(scene.not_tls().len(), 1);
+}
+
+#[test]
+fn a_close_in_the_name_of_each_side_that_go_on_ends_no_handshake() {
+    for is_tls13 in [false, true] {
+        let packets = connection([1_000, 9_000], is_tls13);
+        let mut scene = Scene::new();
+        scene.play(packets.clone());
+        let expected = scene.end_with_one();
+        for [first, second] in [[FIN, FIN], [RST, RST], [FIN, RST], [RST, FIN]] {
+            // After the hello, and after the server's flight.
+            for place in [5, 6] {
+                let mut scene = Scene::new();
+                let (before, after) = packets.split_at(place);
+                scene.play(before.to_vec());
+                let mut peers = Peers::with_initial(50_000, [1_001, 9_001]);
+                peers.says(CLIENT, &tls::client_hello());
+                if place == 6 {
+                    let flight = [tls::server_hello_13(), tls::encrypted_flight()].concat();
+                    let flight = if is_tls13 {
+                        flight
+                    } else {
+                        tls::server_flight_12()
+                    };
+                    peers.says(SERVER, &flight);
+                }
+                scene.play([
+                    forged_close(&peers, CLIENT, first),
+                    forged_close(&peers, SERVER, second),
+                ]);
+                scene.play(after.to_vec());
+                let event = scene.end_with_one();
+                let what = format!("{first:?} {second:?} at {place}, {is_tls13}");
+                assert_eq!(event.outcome, expected.outcome, "{what}");
+                assert_eq!(event.error, expected.error, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reset_of_a_client_that_takes_the_alert_and_closes_in_order_was_none_of_its_own() {
+    let (mut scene, mut peers) = after_client_hello();
+    let forged = forged_close(&peers, CLIENT, RST);
+    scene.play([forged]);
+    scene.play([
+        peers.says(SERVER, &tls::alert(2, 40)),
+        peers.acknowledges(CLIENT),
+        peers.closes(CLIENT),
+        peers.closes(SERVER),
+        peers.acknowledges(CLIENT),
+    ]);
+    let event = scene.end_with_one();
+    let (error_type, side) = error(&event).unwrap();
+    assert_ne!(error_type, ErrorType::ConnectionReset);
+    assert_eq!(side, Some(SERVER), "{error_type}");
+}
+
+#[test]
+fn a_side_that_goes_on_in_the_place_of_a_fin_has_not_closed() {
+    let (mut scene, mut peers) = after_client_hello();
+    let flight = [tls::server_hello_13(), tls::encrypted_flight()].concat();
+    scene.play([peers.says(SERVER, &flight)]);
+    let forged = forged_close(&peers, SERVER, FIN);
+    scene.play([forged]);
+    // The server acknowledges the client's flight with a number that does not count its FIN, and says nothing more.
+    scene.play([
+        peers.says(CLIENT, &tls::encrypted(53)),
+        peers.acknowledges(SERVER),
+    ]);
+    scene.wait(20_000);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Unknown, "{:?}", event.error);
+    assert_eq!(event.closed_by, None);
+}
+
+#[test]
+fn a_record_in_the_place_of_a_fin_that_the_peer_acknowledges_decides_nothing() {
+    let (mut scene, mut peers) = after_client_hello();
+    let flight = [tls::server_hello_13(), tls::encrypted_flight()].concat();
+    scene.play([
+        peers.says(SERVER, &flight),
+        peers.says(CLIENT, &tls::encrypted(53)),
+        peers.acknowledges(SERVER),
+    ]);
+    let forged = peers.clone().says(SERVER, &tls::encrypted(250));
+    scene.play([
+        forged,
+        peers.closes(SERVER),
+        peers.acknowledges(CLIENT),
+        peers.resets(CLIENT),
+    ]);
+    scene.wait(2_000);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Unknown, "{:?}", event.inference);
+}

@@ -3,7 +3,7 @@
 
 use tlscope::event::{Handshake, Outcome};
 
-use super::packets::{Capture, FIN, Frame, RST, SYN};
+use super::packets::{Capture, FIN, Frame, RST, SYN, Segment};
 use super::{Case, Trial, Verdict, cases, effort};
 use crate::support::random::Random;
 use crate::support::tls;
@@ -274,5 +274,127 @@ fn a_reset_with_the_numbers_of_a_peer_is_never_hidden() {
             }
         }
     }
+    trial.finish();
+}
+
+/// The next numbers of server and client before a place in a capture, on the connection of the packet there; `None` if they are not
+/// known, or if that was reset.
+fn numbers_before(capture: &Capture, place: usize, connection: usize) -> Option<[u32; 2]> {
+    let mut next = [None; 2];
+    for frame in &capture.frames[..place] {
+        let Some(segment) = frame.segment.filter(|seen| seen.connection == connection) else {
+            continue;
+        };
+        if frame.has_flag(RST) {
+            return None;
+        }
+        if frame.flags(segment) & (SYN | ACK) == SYN {
+            next = [None; 2];
+        }
+        let taken = u32::from(frame.has_flag(SYN)) + u32::from(frame.has_flag(FIN));
+        let length = frame.payload(segment).len() as u32 + taken;
+        let end = frame.sequence(segment).wrapping_add(length);
+        let next = &mut next[usize::from(segment.is_from_client)];
+        let is_ahead = |next: u32| end.wrapping_sub(next).cast_signed() > 0;
+        if next.is_none_or(is_ahead) {
+            *next = Some(end);
+        }
+    }
+    Some([next[0]?, next[1]?])
+}
+
+/// Whether, from a place on, either side sends more than one byte that its peer acknowledges.
+fn do_both_go_on(capture: &Capture, place: usize, connection: usize, next: [u32; 2]) -> bool {
+    let frames = &capture.frames[place..];
+    let begins = |frame: &&Frame| {
+        frame
+            .segment
+            .is_some_and(|seen| seen.connection == connection)
+            && frame.has_flag(SYN)
+    };
+    let end = frames
+        .iter()
+        .position(|frame| begins(&frame))
+        .unwrap_or(frames.len());
+    let is_beyond = |number: u32, next: u32| number.wrapping_sub(next).cast_signed() > 1;
+    [0, 1].iter().all(|side| {
+        let of = |frame: &Frame, is_own: bool| {
+            let segment = frame.segment.filter(|seen| seen.connection == connection);
+            let is_of_side = |seen: &Segment| (usize::from(seen.is_from_client) == *side) == is_own;
+            segment.filter(is_of_side).filter(|_| !frame.has_flag(RST))
+        };
+        let sends = |frame: &Frame| {
+            of(frame, true).is_some_and(|segment| {
+                let length = frame.payload(segment).len() as u32;
+                length > 0 && is_beyond(frame.sequence(segment).wrapping_add(length), next[*side])
+            })
+        };
+        let acknowledges = |frame: &Frame| {
+            of(frame, false)
+                .is_some_and(|segment| is_beyond(frame.acknowledgment(segment), next[*side]))
+        };
+        frames[..end].iter().any(sends) && frames[..end].iter().any(acknowledges)
+    })
+}
+
+/// Two forged closes, one in the name of each side, look like the end of a connection, and one must not hide what refutes the other.
+#[test]
+fn a_close_in_the_name_of_each_side_changes_no_verdict_if_both_go_on() {
+    let mut trial = Trial::default();
+    let mut tried = 0;
+    for (number, case) in cases().iter().enumerate() {
+        let Case { name, capture, .. } = case;
+        let verdicts = |events: &[Handshake]| -> Vec<_> {
+            let verdict = |event: &Handshake| (Verdict::of(event).to_string(), event.outcome);
+            let mut verdicts: Vec<_> = events.iter().map(verdict).collect();
+            verdicts.sort_by(|(a, _), (b, _)| a.cmp(b));
+            verdicts
+        };
+        let expected = verdicts(&trial.observe(&capture.to_pcap(), None));
+        if expected
+            .iter()
+            .any(|(_, outcome)| *outcome == Outcome::Unknown)
+        {
+            continue; // a forged close may lie between two that look alike
+        }
+        let places: Vec<_> = (1..capture.frames.len())
+            .filter_map(|place| {
+                let connection = capture.frames[place].segment?.connection;
+                let next = numbers_before(capture, place, connection)?;
+                let both = do_both_go_on(capture, place, connection, next);
+                both.then_some((place, connection, next))
+            })
+            .collect();
+        let step = (places.len() / (4 * effort() as usize)).max(1);
+        for (place, connection, next) in places.into_iter().step_by(step) {
+            let mut random = Random::new((number + place) as u64);
+            let flags = [0, 1].map(|_| random.pick(&[FIN | ACK, RST | ACK]));
+            let first = random.below(2);
+            let mut changed = capture.clone();
+            for (index, side) in [first, 1 - first].into_iter().enumerate() {
+                let of_side = |frame: &&Frame| {
+                    let segment = frame.segment.filter(|seen| seen.connection == connection);
+                    segment.is_some_and(|seen| usize::from(seen.is_from_client) == side)
+                };
+                let like = capture.frames.iter().find(of_side).unwrap();
+                // The second one acknowledges the first.
+                let is_answer = index == 1 && flags[first] & FIN != 0;
+                let acknowledgment = next[1 - side].wrapping_add(u32::from(is_answer));
+                let mut forged = like.with_numbers(next[side], acknowledgment, flags[side], &[]);
+                forged.time = capture.frames[place].time;
+                changed.frames.insert(place + index, forged);
+            }
+            tried += 1;
+            let found = verdicts(&trial.observe(&changed.to_pcap(), None));
+            if found != expected {
+                let fault = format!(
+                    "{name}, {flags:?} before packet {}: {expected:?} {found:?}",
+                    place + 1
+                );
+                trial.faults.push(fault);
+            }
+        }
+    }
+    assert!(tried > 150, "{tried}");
     trial.finish();
 }

@@ -458,6 +458,11 @@ impl DtlsRecords {
         let own = &mut self.senders[sender];
         let flight = &mut own.flight;
         if flight.first != message || flight.packet == arrival.packet {
+            // The rest of a flight that is sent again. Anybody can send what looks like an encrypted record.
+            let copies = flight.copies.as_mut().filter(|_| message.is_some());
+            if let Some(copies) = copies.filter(|copies| copies.is_repeated()) {
+                copies.last_sent = copies.last_sent.max(arrival.time);
+            }
             return;
         }
         flight.packet = arrival.packet;

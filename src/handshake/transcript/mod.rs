@@ -90,6 +90,7 @@ pub(super) struct Transcript {
     history: History,
     is_truncated: bool,
     lacks_alerts: bool,
+    is_contradictory: bool,
     last_sender: Option<Direction>,
     decrypted: Option<Box<Decrypted>>,
     /// What the packets of EAP around the handshake show; `None` if it is not carried by EAP.
@@ -197,6 +198,7 @@ impl Transcript {
             history: History::in_room(room.history),
             is_truncated: false,
             lacks_alerts: false,
+            is_contradictory: false,
             last_sender: None,
             decrypted: None,
             eap: None,
@@ -401,6 +403,11 @@ impl Transcript {
         self.is_truncated
     }
 
+    /// Whether bytes came in the place of a FIN that its receiver has taken: they are forged.
+    pub(super) const fn is_contradictory(&self) -> bool {
+        self.is_contradictory
+    }
+
     /// Which side sent the last byte that was new.
     pub(super) fn last_sender(&self) -> Option<Side> {
         self.last_sender.map(|sender| self.side(sender))
@@ -534,6 +541,16 @@ impl Transcript {
         self.peers
             .iter()
             .all(|peer| peer.closing != PeerClose::Open)
+    }
+
+    /// Whether both sides have closed in order, and each acknowledged the other's FIN and nothing behind it.
+    ///
+    /// Two closes that somebody else sent, one in the name of each side, never look so: neither side acknowledges the one of the other.
+    pub(super) fn is_close_confirmed(&self) -> bool {
+        Direction::BOTH.iter().all(|direction| {
+            let acknowledged = self.delivery[*direction].acknowledged;
+            matches!(self.peers[*direction].closing, PeerClose::Fin(fin) if acknowledged == Some(fin.end))
+        })
     }
 
     /// Whether the sender of `direction` has closed.

@@ -59,6 +59,9 @@ pub(super) const T5: CleartextRule = CleartextRule {
 /// The verdict, once no more will come.
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
     if transcript.is_complete() {
+        if transcript.is_dtls() && dtls::is_completion_doubtful(transcript) {
+            return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
+        }
         return match alert_between_finished(transcript) {
             // Over UDP, an alert that overtakes Finished is a goodbye.
             Some(alert) if transcript.is_dtls() && alert.description().is_none() => {
@@ -89,6 +92,10 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         // The peer's Finished may be in a datagram that the capture lacks: then this is a goodbye.
         Some(alert) if transcript.is_dtls() && alert.content == AlertContent::Sealed => {
             return silence::unknown(transcript, end);
+        }
+        // Nobody refuses what has not come: the bytes may be forged.
+        Some(alert) if is_premature(transcript, &alert) && !cannot_tell(transcript) => {
+            return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
         }
         Some(alert) => return from_alert(transcript, alert),
         None if transcript.is_dtls() => return dtls::silence(transcript, end),
@@ -343,6 +350,16 @@ pub(super) fn is_forgeable(transcript: &Transcript, alert: &AlertSeen) -> bool {
     transcript.is_dtls() && !alert.is_encrypted() && alert.level() == Some(AlertLevel::Fatal)
 }
 
+/// Whether a client refuses a certificate before the server's ServerHello.
+pub(super) fn is_premature(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let server = transcript.peer(Side::Server);
+    let is_about_certificate = alert.description().is_some_and(cause::is_about_certificate);
+    transcript.side(alert.sender) == Side::Client
+        && is_about_certificate
+        && !transcript.is_past_server_hello()
+        && server.certificate.is_none()
+}
+
 pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     let side = transcript.side(alert.sender);
     let refusal =
@@ -529,6 +546,22 @@ mod tests {
 
     const EMPTY: &[u8] = &[0, 0, 0];
     const CHAIN: &[u8] = &[0, 0, 4, 0, 0, 1, 0];
+
+    #[test]
+    fn a_client_refuses_no_certificate_before_the_server_hello() {
+        let refused = |script: Script| script.alert(CLIENT, AlertDescription::UnknownCa).verdict();
+        let begun = || connection().client_hello(|_| {}).in_view(SERVER);
+        assert_eq!(refused(begun()), "unknown observed");
+        let version = begun().alert(CLIENT, AlertDescription::ProtocolVersion);
+        assert_eq!(
+            version.verdict(),
+            "failure observed: protocol_mismatch by client"
+        );
+        let refusal = "failure observed: unknown_ca by client";
+        // The capture may lack what it refuses.
+        assert_eq!(refused(begun().gap(SERVER)), refusal);
+        assert_eq!(refused(tls12()), refusal);
+    }
 
     #[test]
     fn both_finished_are_success_and_one_is_not() {

@@ -20,6 +20,7 @@ use crate::handshake::cause;
 use crate::handshake::end::End;
 use crate::handshake::transcript::{AlertSeen, Observation, Observed, Transcript};
 use crate::tls::{CipherSuite, HandshakeType};
+use crate::transport::tcp::Outstanding;
 
 use super::conclusion::{CleartextRule, Conclusion};
 use super::inferred::Shape;
@@ -105,11 +106,36 @@ pub(super) fn are_alerts_doubtful(transcript: &Transcript) -> bool {
     let said = |alert: &AlertSeen| (transcript.side(alert.sender), alert.description());
     let mut others = standing().map(said);
     let first = others.next();
-    let is_doubtful =
-        |alert| is_followed_by_sealed(transcript, alert) || is_premature(transcript, alert);
+    let is_doubtful = |alert| {
+        is_followed_by_sealed(transcript, alert) || cleartext::is_premature(transcript, alert)
+    };
     transcript.lacks_alerts()
         || others.any(|other| Some(other) != first)
         || standing().any(is_doubtful)
+}
+
+/// Whether something contradicts that both sides sent Finished, since anybody can send what looks like it, and nothing was sent that uses
+/// the connection: a fatal alert in the clear, which no side sends that has changed its cipher, or the flight before the last Finished
+/// comes again, and that Finished does not.
+pub(super) fn is_completion_doubtful(transcript: &Transcript) -> bool {
+    if transcript.records_in_use() > 0 || transcript.keyed_records() > 0 {
+        return false;
+    }
+    let is_standing = |alert: &AlertSeen| {
+        cleartext::is_forgeable(transcript, alert) && !cleartext::is_refuted(transcript, alert)
+    };
+    let is_asked_again = |waiting: Side| {
+        let [finished, last_finished] =
+            [waiting, waiting.peer()].map(|side| transcript.peer(side).finished);
+        let [asking, answering] =
+            [waiting, waiting.peer()].map(|side| transcript.delivery(side).outstanding);
+        let is_after = |copies: &Outstanding| {
+            let answered = answering.map(|copies| copies.last_sent);
+            copies.is_repeated() && Some(copies.last_sent) > last_finished.max(answered)
+        };
+        last_finished >= finished && asking.as_ref().is_some_and(is_after)
+    };
+    transcript.alerts().iter().any(is_standing) || Side::BOTH.into_iter().any(is_asked_again)
 }
 
 /// Whether encrypted records came of the sender of an alert after it.
@@ -128,16 +154,6 @@ fn is_followed_by_sealed(transcript: &Transcript, alert: &AlertSeen) -> bool {
         || peer.application_data.is_some_and(is_later)
         || alerts.any(|other| is_sealed(other) && is_later(other.at.time))
         || records.any(is_record)
-}
-
-/// Whether a client refuses a certificate before the server's ServerHello.
-fn is_premature(transcript: &Transcript, alert: &AlertSeen) -> bool {
-    let server = transcript.peer(Side::Server);
-    let is_about_certificate = alert.description().is_some_and(cause::is_about_certificate);
-    transcript.side(alert.sender) == Side::Client
-        && is_about_certificate
-        && !transcript.is_past_server_hello()
-        && server.certificate.is_none()
 }
 
 /// Whether the capture may lack the client's Certificate message, so that nothing shows whether the server misses a
@@ -510,6 +526,21 @@ mod tests {
         assert_eq!(refused().finished_12(SERVER).verdict(), "success observed");
         assert_eq!(refused().sealed_alert(SERVER).verdict(), "unknown observed");
         assert_eq!(refused().sealed_alert(CLIENT).verdict(), expected);
+    }
+
+    #[test]
+    fn what_looks_like_both_finished_decides_nothing_where_a_side_contradicts_it() {
+        let complete = || answered(CHAIN).finished_12(SERVER);
+        assert_eq!(complete().verdict(), "success observed");
+        let refused = || {
+            let script = complete().alert(SERVER, AlertDescription::UnknownCa);
+            script.delivery(SERVER, |delivery| delivery.last_data = None)
+        };
+        assert_eq!(refused().verdict(), "unknown observed");
+        // Its sender uses what was negotiated.
+        assert_eq!(refused().data_12(SERVER, 98).verdict(), "success observed");
+        let asked_again = complete().wait(1_000).sent_again(CLIENT, 3, 1);
+        assert_eq!(asked_again.verdict(), "unknown observed");
     }
 
     #[test]

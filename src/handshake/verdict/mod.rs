@@ -80,6 +80,9 @@ pub(super) fn conclude(
     {
         return conclusion;
     }
+    if transcript.is_contradictory() {
+        return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
+    }
     if let Some(conclusion) = silence::unseen(transcript) {
         return conclusion;
     }

@@ -146,6 +146,31 @@ impl TcpConnection {
         forward.has_reset || reverse.has_reset || forward.fin.is_some() && reverse.fin.is_some()
     }
 
+    /// Whether either side closed in order.
+    #[must_use]
+    pub const fn has_closed(&self) -> bool {
+        let PerDirection([forward, reverse]) = &self.halves;
+        forward.fin.is_some() || reverse.fin.is_some()
+    }
+
+    /// Whether either side reset it.
+    #[must_use]
+    pub const fn was_reset(&self) -> bool {
+        let PerDirection([forward, reverse]) = &self.halves;
+        forward.has_reset || reverse.has_reset
+    }
+
+    /// Whether both sides closed in order, and each acknowledged the other's FIN and nothing behind it: then both know that all is over.
+    ///
+    /// Two closes that somebody else sent, one in the name of each side, never look so, as neither side acknowledges the one of the other.
+    #[must_use]
+    pub fn is_close_confirmed(&self) -> bool {
+        self.halves.iter().all(|half| {
+            let end = half.fin.map(|fin| fin.after(1));
+            end.is_some() && half.assembler.acknowledged() == end
+        })
+    }
+
     /// Whether packets of each direction were seen.
     #[must_use]
     pub fn in_view(&self) -> PerDirection<bool> {
@@ -357,8 +382,22 @@ impl TcpConnection {
             let first = half.initial.filter(|_| half.numbers.has_opening());
             own.acknowledged().or(first).is_some_and(is_before)
         } else {
-            own.is_started() && is_before(own.next())
+            // What was not acknowledged may be forged, and not be what precedes the FIN.
+            let taken = own.acknowledged().filter(|end| end.since(own.next()) < 0);
+            own.is_started() && is_before(taken.unwrap_or(own.next()))
         }
+    }
+
+    /// Whether bytes of `direction` came in the place of its FIN and behind it, and its peer has taken the FIN and nothing else: then the
+    /// bytes are none of its sender's.
+    #[must_use]
+    pub fn is_contradictory(&self, direction: Direction) -> bool {
+        let half = &self.halves[direction];
+        let is_amid_bytes =
+            |fin: SeqNumber| half.assembler.is_started() && half.assembler.next().since(fin) > 0;
+        let is_taken = |fin: SeqNumber| half.assembler.acknowledged() == Some(fin.after(1));
+        half.fin
+            .is_some_and(|fin| is_amid_bytes(fin) && is_taken(fin))
     }
 
     /// The most that the sender of `direction` may have let its peer send ahead, in bytes.
@@ -986,9 +1025,7 @@ impl TcpConnection {
         }
         let half = &self.halves[direction];
         let sent = SentWith {
-            end: half
-                .assembler
-                .offset(segment.first_byte().after(segment.wire_length)),
+            end: half.assembler.offset(end_of(segment)),
             acknowledged: (segment.flags.ack && self.is_started(peer))
                 .then(|| self.halves[peer].assembler.offset(segment.acknowledgment)),
         };
@@ -1093,6 +1130,24 @@ impl TcpConnection {
                 self.infer_fin(direction, last, deliver);
             }
         }
+    }
+
+    /// Whether an empty segment has the number of its sender's FIN, which nothing has confirmed: the peer has not acknowledged it.
+    #[must_use]
+    pub fn is_in_place_of_fin(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let half = &self.halves[direction];
+        let is_there = |fin: SeqNumber| fin == segment.sequence;
+        let is_acknowledged = |end: SeqNumber| end.since(segment.sequence) > 0;
+        half.fin.is_some_and(is_there)
+            && segment.is_bare()
+            && !half.assembler.acknowledged().is_some_and(is_acknowledged)
+    }
+
+    /// Takes back the FIN of `direction`: its sender goes on, so another host sent it.
+    pub fn take_back_fin(&mut self, direction: Direction) {
+        let half = &mut self.halves[direction];
+        half.fin = None;
+        half.is_fin_due = false;
     }
 
     /// Drops what is held of `direction`.

@@ -50,6 +50,10 @@ pub struct DeliveryState {
     behind_fin: u32,
     /// How far the sender of the reset was.
     reset_sent: SentWith,
+    /// Whether a segment of the sender shows by its numbers that it was sent after the reset.
+    is_sent_after_reset: bool,
+    /// Whether such a segment has data, or a FIN.
+    is_data_after_reset: bool,
     /// Whether a segment of the sender came so much later than its reset that the network hardly swapped the two.
     is_heard_after_reset: bool,
     /// How far the numbers of empty segments show that the sender has come; 0 if they show nothing.
@@ -116,6 +120,16 @@ impl SentWith {
             _ => false,
         };
         is_beyond(other.end, self.end) || acknowledges_more
+    }
+
+    /// Whether a segment of the same sender has data that follow this one, and acknowledges no less: one that was sent before does not. Where
+    /// this one acknowledges nothing, it may have a number that its sender has passed.
+    fn is_before_data_of(self, other: Self) -> bool {
+        let acknowledges_less = match (self.acknowledged, other.acknowledged) {
+            (Some(before), Some(after)) => is_beyond(before, after),
+            _ => true,
+        };
+        is_beyond(other.end, self.end) && !acknowledges_less
     }
 }
 
@@ -352,6 +366,24 @@ impl DeliveryState {
         }
     }
 
+    /// Whether the numbers of the sender show that it went on after its reset, whenever that was captured.
+    pub(crate) const fn has_gone_on(&self) -> bool {
+        self.is_sent_after_reset
+    }
+
+    /// Whether they show that it sent data or a FIN then.
+    pub(crate) const fn has_sent_after_reset(&self) -> bool {
+        self.is_data_after_reset
+    }
+
+    /// Forgets the reset: another host sent it, and neither side believed it.
+    pub(crate) const fn forget_reset(&mut self) {
+        self.reset = None;
+        self.is_heard_after_reset = false;
+        self.is_sent_after_reset = false;
+        self.is_data_after_reset = false;
+    }
+
     /// Notes that the receiver answered a segment of the sender with a reset: it had closed before, so if that was for a reset
     /// of the sender, the sender went on after it.
     pub(super) fn note_refused(&mut self) {
@@ -366,6 +398,8 @@ impl DeliveryState {
             let since = now.checked_since(reset.at);
             // What reaches less far, or acknowledges less, was sent before the reset and is late.
             let is_late = sent.is_before(self.reset_sent);
+            self.is_sent_after_reset |= self.reset_sent.is_before(sent);
+            self.is_data_after_reset |= self.reset_sent.is_before_data_of(sent);
             self.is_heard_after_reset |= !is_late && since.is_some_and(|since| since >= REORDERED);
             reset.was_ignored_by_sender |=
                 since.is_some_and(|since| since >= AFTER_RESET) && self.reset_sent.is_before(sent);

@@ -38,16 +38,19 @@ impl Transcript {
         self.refute_close(sender.flip(), at.acknowledged);
     }
 
-    /// The same for acknowledgments that came alone: to be called once no more segments will come. Only data that was sent after the
-    /// close counts: a host may reset with a number that it has passed, while its peer has yet to acknowledge the rest.
+    /// The same for acknowledgments that came alone: to be called once no more segments will come. Only if the sender went on after the
+    /// close: a host may reset with a number that it has passed, while its peer has yet to acknowledge the rest.
     pub(in crate::handshake) fn note_ignored_closes(&mut self) {
         for direction in Direction::BOTH {
             let delivery = &self.delivery[direction];
             let closing = self.peers[direction].closing.first();
-            let goes_on = |(_, at): (Close, Arrival)| delivery.last_data >= Some(at.time);
+            let goes_on = |(_, at): (Close, Arrival)| {
+                delivery.last_data >= Some(at.time) || delivery.has_gone_on()
+            };
             if closing.is_some_and(goes_on) {
                 self.refute_close(direction, delivery.acknowledged);
             }
+            self.refute_reset(direction);
         }
     }
 
@@ -67,7 +70,27 @@ impl Transcript {
         }
     }
 
+    /// Takes back a reset after which its sender sent more, unless its peer reset the connection, too: then that may have believed it, and
+    /// answers what still comes.
+    fn refute_reset(&mut self, direction: Direction) {
+        let is_believed = self.peers[direction.flip()].closing.has_reset();
+        let is_reset = matches!(self.peers[direction].closing, PeerClose::Rst(_));
+        if is_reset && !is_believed && self.delivery[direction].has_sent_after_reset() {
+            self.take_back_close(direction, Observed::Rst);
+        }
+    }
+
+    /// Takes back that `direction` was closed in order.
+    pub(in crate::handshake) fn take_back_fin(&mut self, direction: Direction) {
+        if let PeerClose::Fin(_) = self.peers[direction].closing {
+            self.take_back_close(direction, Observed::Fin);
+        }
+    }
+
     fn take_back_close(&mut self, direction: Direction, how: Observed) {
+        if self.peers[direction].closing.has_reset() {
+            self.delivery[direction].forget_reset();
+        }
         self.peers[direction].closing = PeerClose::Open;
         self.data_before_close = None;
         let side = self.side(direction);

@@ -246,6 +246,11 @@ impl Transcript {
         });
     }
 
+    /// Notes that what one side sent contradicts itself.
+    pub(in crate::handshake) const fn note_contradictory(&mut self) {
+        self.is_contradictory = true;
+    }
+
     /// Notes that a limit or the snap length took something from this connection.
     pub(in crate::handshake) const fn note_truncated(&mut self) {
         self.is_truncated = true;

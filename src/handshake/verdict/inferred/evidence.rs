@@ -576,14 +576,20 @@ impl<'t> ShapeEvidence<'t> {
     }
 
     /// Whether the client's only message may be a request of PostgreSQL to cancel a query: the server reads it and closes, without an
-    /// answer, and it sends no tickets. Its length is that of a key of 4 bytes, or of 32 since version 3.2 of the protocol.
+    /// answer, and it sends no tickets. Its key has 4 bytes, or since version 3.2 of the protocol up to 256 (PostgreSQL 18 takes 32). The
+    /// message that begins a session is of any such length, so only keys of a power of two count.
     pub(super) fn may_have_cancelled(&self) -> bool {
-        const CANCEL_REQUESTS: [u16; 2] = [16, 44];
+        /// What precedes the key: the length, the code of the request and the process.
+        const BEFORE_KEY: u16 = 12;
+        let may_be_request = |content: u16| {
+            let key = content.saturating_sub(BEFORE_KEY);
+            (4..=256).contains(&key) && key.is_power_of_two()
+        };
         let mut sent = self.after().iter().filter(|seen| seen.is_record_of(CLIENT));
         let content = sent.next().and_then(Observation::record);
         let content = content.and_then(|length| self.lengths.content(length));
         self.transcript.is_postgresql()
-            && content.is_some_and(|content| CANCEL_REQUESTS.contains(&content))
+            && content.is_some_and(may_be_request)
             && sent.all(|seen| self.may_be_alert(seen))
     }
 

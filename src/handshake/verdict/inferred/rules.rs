@@ -839,7 +839,7 @@ mod tests {
         Case {
             rule: "P1q",
             fits: || {
-                let mut cancelled = with_certificate().client_records(&[16 + 17]);
+                let mut cancelled = with_certificate().client_records(&[12 + 256 + 17]);
                 cancelled.transcript.note_postgresql();
                 cancelled.server_records(&[19]).fin(SERVER)
             },
