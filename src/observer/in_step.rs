@@ -148,8 +148,12 @@ mod tests {
         Probe,
         /// Sends bytes that are not captured.
         Lose(u32),
-        /// Sends something with a byte in it that may begin a record.
+        /// Sends something with a byte in it that may begin a record, and does not.
         Doubt,
+        /// The same with two such bytes.
+        MoreDoubt,
+        /// The same at its end.
+        DoubtAtEnd,
         /// Begins TLS.
         Hello,
     }
@@ -162,7 +166,9 @@ mod tests {
             4 => (1..3000u32).prop_map(Step::AcknowledgeLess),
             1 => Just(Step::Probe),
             1 => (1..2000u32).prop_map(Step::Lose),
-            3 => Just(Step::Doubt),
+            2 => Just(Step::Doubt),
+            2 => Just(Step::MoreDoubt),
+            1 => Just(Step::DoubtAtEnd),
             1 => Just(Step::Hello),
         ]
     }
@@ -221,6 +227,8 @@ mod tests {
                 }
                 Step::Lose(length) => self.next[side] = self.next[side].wrapping_add(*length),
                 Step::Doubt => self.send(side, "A", peer, b"some text\n\x16 and more"),
+                Step::MoreDoubt => self.send(side, "A", peer, b"some text\n\x16\x03 and more"),
+                Step::DoubtAtEnd => self.send(side, "A", peer, b"some text\n\x16"),
                 Step::Hello => self.send(side, "A", peer, &hello()),
             }
         }
