@@ -15,6 +15,15 @@ use super::{
     WindowScale, tunnel,
 };
 
+/// EtherTypes.
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+
+#[inline(always)]
+const fn is_ip(ether_type: u16) -> bool {
+    matches!(ether_type, IPV4 | IPV6)
+}
+
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
 const IPV4_HEADER: usize = 20;
@@ -90,6 +99,15 @@ pub(crate) struct UsualPacket<'p, A> {
     on_wire: usize,
 }
 
+/// A UDP datagram of the usual kind, without its addresses: most have nothing to do with TLS, and then nobody asks for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsualDatagram {
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    /// Where its payload lies in the frame.
+    pub(crate) payload: PayloadRange,
+}
+
 /// An address as a number. With arrays, the compiler moves each byte on its own.
 pub(crate) trait Address: Copy {
     const IS_IPV4: bool;
@@ -133,7 +151,7 @@ impl Address for u128 {
 pub(crate) trait UsualReader {
     type Output;
 
-    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<Self::Output>;
+    fn read<A: Address>(self, packet: UsualPacket<'_, A>) -> Option<Self::Output>;
 }
 
 impl<'p> UsualFrame<'p> {
@@ -143,21 +161,23 @@ impl<'p> UsualFrame<'p> {
     #[inline(always)]
     pub(super) fn new(bytes: &'p [u8], wire_length: usize) -> Option<Self> {
         let header = bytes.first_chunk::<{ ETHERNET_HEADER + VLAN_TAG }>()?;
-        let mut ether_type = [header[12], header[13]];
-        let (mut start, mut vlan) = (ETHERNET_HEADER, Vlan::NONE);
-        if matches!(
-            ether_type,
-            [0x81, 0x00] | [0x88, 0xa8] | [0x91 | 0x92, 0x00]
-        ) {
+        let ether_type = u16::from_be_bytes([header[12], header[13]]);
+        let (mut inner, mut start, mut vlan) = (ether_type, ETHERNET_HEADER, Vlan::NONE);
+        if !is_ip(ether_type) {
+            if !matches!(ether_type, 0x8100 | 0x88a8 | 0x9100 | 0x9200) {
+                return None;
+            }
             vlan = Vlan::tagged(u16::from_be_bytes([header[14], header[15]]));
-            ether_type = [header[16], header[17]];
+            inner = u16::from_be_bytes([header[16], header[17]]);
             start += VLAN_TAG;
+            if !is_ip(inner) {
+                return None;
+            }
         }
-        let is_ipv4 = ether_type == [0x08, 0x00];
-        (is_ipv4 || ether_type == [0x86, 0xdd]).then_some(Self {
+        Some(Self {
             bytes,
             wire_length: wire_length.max(bytes.len()),
-            is_ipv4,
+            is_ipv4: inner == IPV4,
             vlan,
             start,
         })
@@ -167,9 +187,9 @@ impl<'p> UsualFrame<'p> {
     #[inline(always)]
     pub(crate) fn read<R: UsualReader>(&self, reader: R) -> Option<R::Output> {
         if self.is_ipv4 {
-            reader.read(&self.ipv4()?)
+            reader.read(self.ipv4()?)
         } else {
-            reader.read(&self.ipv6()?)
+            reader.read(self.ipv6()?)
         }
     }
 
@@ -281,20 +301,18 @@ impl<A: Address> UsualPacket<'_, A> {
         })
     }
 
-    /// Reads the UDP header; `None` if it is no datagram of the usual kind, or may hold a tunnel.
+    /// Reads the UDP header; `None` if it is no datagram of the usual kind.
     #[inline(always)]
-    pub(crate) fn datagram(&self, tunnel_ports: &TunnelPorts) -> Option<UdpHeader> {
+    pub(crate) fn datagram(&self) -> Option<UsualDatagram> {
         if self.protocol != IpNumber::UDP.0 {
             return None;
         }
-        let number = |at: usize| u16::from_be_bytes([self.transport[at], self.transport[at + 1]]);
+        let length = u16::from_be_bytes([self.transport[4], self.transport[5]]);
         let available = self.captured.checked_sub(UDP_HEADER)?;
-        let declared = usize::from(number(4)).checked_sub(UDP_HEADER)?; // 0 is unusual, too
+        let declared = usize::from(length).checked_sub(UDP_HEADER)?; // 0 is unusual, too
         let wire_length = declared.min(self.on_wire - UDP_HEADER);
         let [source_port, destination_port] = self.ports();
-        let header = UdpHeader {
-            source: self.source.bytes(),
-            destination: self.destination.bytes(),
+        Some(UsualDatagram {
             source_port,
             destination_port,
             payload: PayloadRange {
@@ -302,11 +320,38 @@ impl<A: Address> UsualPacket<'_, A> {
                 captured: available.min(wire_length) as u32,
                 wire_length: wire_length as u32,
             },
+        })
+    }
+
+    /// All that the headers of a datagram in this packet say; `None` if it may hold a tunnel.
+    pub(crate) fn udp_header(
+        &self,
+        datagram: &UsualDatagram,
+        tunnel_ports: &TunnelPorts,
+    ) -> Option<UdpHeader> {
+        let header = UdpHeader {
+            source: self.source.bytes(),
+            destination: self.destination.bytes(),
+            source_port: datagram.source_port,
+            destination_port: datagram.destination_port,
+            payload: datagram.payload,
         };
         let payload = header.payload.of(self.frame);
+        let wire_length = header.payload.wire_length as usize;
         let cursor = Cursor::new(payload, wire_length, tunnel_ports);
         let is_plain = tunnel::by_udp_port(&header, &cursor).is_none();
         is_plain.then_some(header)
+    }
+
+    /// The key of the flow of a datagram between these ports.
+    #[inline(always)]
+    pub(crate) fn datagram_key(&self, source: u16, destination: u16) -> FlowKey {
+        A::key(
+            IpProtocol::Udp,
+            (self.source, source),
+            (self.destination, destination),
+        )
+        .0
     }
 
     #[inline(always)]

@@ -1223,6 +1223,9 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) {
         self.now = packet.record.timestamp;
+        if self.datagrams.is_of_none(&flow.0, packet) {
+            return;
+        }
         let before = self.logins.allocated();
         let (logins, mut conclusion) = self.logins();
         if logins.handle(packet, &mut conclusion, output) {
