@@ -38,19 +38,37 @@ pub(crate) struct UsualSegment {
     pub(crate) key: FlowKey,
     /// Whether it goes from the lower to the higher endpoint.
     pub(crate) goes_up: bool,
-    flags: u8,
     hop_limit: u8,
     /// Length of the TCP options, which lie before the payload.
     options: u8,
     /// Where the payload begins in the frame: behind 118 bytes of headers at most.
     start: u8,
-    pub(crate) sequence: SeqNumber,
-    pub(crate) acknowledgment: SeqNumber,
-    pub(crate) window: u16,
+    /// Words of its header as they lie there: most are read later, or never.
+    sequence: Word,
+    acknowledgment: Word,
+    /// Length of the header, flags, and window.
+    flags_and_window: Word,
     /// Bytes of payload that were captured, and that were on the wire: fewer than the length field of an IP header can say.
     captured: u16,
     pub(crate) wire_length: u16,
     vlan: Vlan,
+}
+
+/// Four bytes of a header. A number, as the compiler moves each byte of an array on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Word(u32);
+
+impl Word {
+    #[inline(always)]
+    const fn at(header: &[u8; FIXED_HEADER], at: usize) -> Self {
+        let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        Self(u32::from_ne_bytes(bytes))
+    }
+
+    #[inline(always)]
+    const fn bytes(self) -> [u8; 4] {
+        self.0.to_ne_bytes()
+    }
 }
 
 /// The one VLAN tag that a frame may have.
@@ -262,14 +280,6 @@ impl<A: Address> UsualPacket<'_, A> {
         if header_length < FIXED_HEADER || header_length > self.captured {
             return None;
         }
-        let number = |at: usize| {
-            SeqNumber(u32::from_be_bytes([
-                header[at],
-                header[at + 1],
-                header[at + 2],
-                header[at + 3],
-            ]))
-        };
         let mut captured = self.captured - header_length;
         let mut wire_length = self.on_wire - header_length;
         if A::IS_IPV4 && self.on_wire <= tcp::FILLS_SHORTEST_FRAME && captured == wire_length {
@@ -288,13 +298,12 @@ impl<A: Address> UsualPacket<'_, A> {
         Some(UsualSegment {
             key,
             goes_up,
-            flags: header[13],
             hop_limit: self.hop_limit,
             options: (header_length - FIXED_HEADER) as u8, // of 60 bytes at most
             start: (self.start + header_length) as u8,
-            sequence: number(4),
-            acknowledgment: number(8),
-            window: u16::from_be_bytes([header[14], header[15]]),
+            sequence: Word::at(header, 4),
+            acknowledgment: Word::at(header, 8),
+            flags_and_window: Word::at(header, 12),
             captured: captured as u16,
             wire_length: wire_length as u16,
             vlan: self.vlan,
@@ -362,26 +371,54 @@ impl<A: Address> UsualPacket<'_, A> {
 }
 
 impl UsualSegment {
+    #[inline(always)]
+    pub(crate) const fn sequence(&self) -> SeqNumber {
+        SeqNumber(u32::from_be_bytes(self.sequence.bytes()))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn acknowledgment(&self) -> SeqNumber {
+        SeqNumber(u32::from_be_bytes(self.acknowledgment.bytes()))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn window(&self) -> u16 {
+        let [_, _, high, low] = self.flags_and_window.bytes();
+        u16::from_be_bytes([high, low])
+    }
+
+    #[inline(always)]
+    const fn flags(&self) -> u8 {
+        self.flags_and_window.bytes()[1]
+    }
+
     /// Whether it has no other flag than ACK and those without a meaning for connections.
     #[inline(always)]
     pub(crate) const fn is_amid_connection(&self) -> bool {
-        self.flags & TcpFlags::SYN_FIN_RST == 0
+        self.flags() & TcpFlags::SYN_FIN_RST == 0
+    }
+
+    /// Whether it is a SYN, and nothing else that has a meaning for connections.
+    #[inline(always)]
+    pub(crate) const fn is_lone_syn(&self) -> bool {
+        const MEANING: u8 = TcpFlags::SYN_FIN_RST | TcpFlags::ACK;
+        self.flags() & MEANING == TcpFlags::SYN && self.wire_length == 0
     }
 
     /// Whether its acknowledgment number is valid.
     #[inline(always)]
     pub(crate) const fn has_acknowledgment(&self) -> bool {
-        self.flags & TcpFlags::ACK != 0
+        self.flags() & TcpFlags::ACK != 0
     }
 
     /// The segment, given the frame that it was read from. What the options of a SYN say is not known.
     #[inline(always)]
     pub(crate) fn without_options<'p>(&self, frame: &'p [u8]) -> Segment<'p> {
         Segment {
-            sequence: self.sequence,
-            acknowledgment: self.acknowledgment,
-            flags: TcpFlags::from_byte(self.flags),
-            window: self.window,
+            sequence: self.sequence(),
+            acknowledgment: self.acknowledgment(),
+            flags: TcpFlags::from_byte(self.flags()),
+            window: self.window(),
             window_scale: WindowScale::Unknown,
             hop_limit: self.hop_limit,
             payload: self.payload().of(frame),
@@ -395,7 +432,7 @@ impl UsualSegment {
         let options = frame.get(end - usize::from(self.options)..end);
         Segment {
             window_scale: WindowScale::read(
-                TcpFlags::from_byte(self.flags),
+                TcpFlags::from_byte(self.flags()),
                 options.unwrap_or_default(),
             ),
             ..self.without_options(frame)

@@ -268,15 +268,23 @@ impl Router {
 
     /// Plans what is to be done with some packets; `now` is the time if the source is live.
     pub(crate) fn plan(&mut self, packets: Packets<'_>, now: Option<Timestamp>, plan: &mut Plan) {
-        for (index, packet) in packets.records.iter().enumerate() {
+        let (mut skipped, mut length, mut truncated) = (0, 0, 0);
+        for (packet, index) in packets.records.iter().zip(0..) {
             if let Some(now) = self.ticks.advance(packet.timestamp) {
                 plan.tick(now);
             }
             if let Some(interface) = packets.interfaces.get(packet.interface as usize) {
                 let bytes = packets.bytes(packet);
-                self.route(interface.link_type, packet, bytes, index as u32, plan);
+                length += bytes.len() as u64;
+                truncated += u64::from(packet.captured_length < packet.wire_length);
+                self.route(interface.link_type, packet, bytes, index, plan);
+            } else {
+                skipped += 1;
             }
         }
+        self.stats.packets += packets.records.len() as u64 - skipped;
+        self.stats.bytes += length;
+        self.stats.packets_truncated += truncated;
         // While the wire is quiet, only the source knows that time goes on.
         let quiet_time = now.filter(|_| packets.records.is_empty());
         if let Some(now) = quiet_time.and_then(|now| self.ticks.advance(now)) {
@@ -293,6 +301,7 @@ impl Router {
     }
 
     /// Decodes a packet, and plans a step if it has a TCP segment, or a datagram that may be part of a handshake.
+    #[inline(always)]
     fn route(
         &mut self,
         link_type: LinkType,
@@ -301,9 +310,6 @@ impl Router {
         index: u32,
         plan: &mut Plan,
     ) {
-        self.stats.packets += 1;
-        self.stats.bytes += bytes.len() as u64;
-        self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
         let frame = usual_frame(link_type, bytes, packet.wire_length);
         let usual = RouteUsual {
             router: self,
