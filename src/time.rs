@@ -142,7 +142,9 @@ impl Timestamp {
 pub struct Ticks {
     interval: Duration,
     max_disorder: Duration,
-    now: Option<Timestamp>,
+    /// The newest time.
+    newest: Timestamp,
+    /// When the next tick is due; the earliest moment before the first time.
     next: Timestamp,
 }
 
@@ -153,7 +155,7 @@ impl Ticks {
         Self {
             interval,
             max_disorder,
-            now: None,
+            newest: Timestamp::MIN,
             next: Timestamp::MIN,
         }
     }
@@ -175,19 +177,27 @@ impl Ticks {
     /// assert!(!is_due(99), "packets may be out of order");
     /// assert!(is_due(10), "another capture begins");
     /// ```
+    #[inline]
     pub fn advance(&mut self, time: Timestamp) -> Option<Timestamp> {
-        if let Some(now) = self.now.filter(|now| time <= *now) {
+        // As nearly always: time goes on, and no tick is due.
+        if time >= self.newest && time < self.next {
+            self.newest = time;
+            return None;
+        }
+        self.set_back_or_tick(time)
+    }
+
+    #[inline(never)]
+    fn set_back_or_tick(&mut self, time: Timestamp) -> Option<Timestamp> {
+        if let Some(now) = self.now().filter(|now| time <= *now) {
             let is_set_back = now
                 .checked_since(time)
                 .is_some_and(|behind| behind > self.max_disorder);
             if !is_set_back {
                 return None;
             }
-        } else if time < self.next {
-            self.now = Some(time);
-            return None;
         }
-        self.now = Some(time);
+        self.newest = time;
         self.next = time.saturating_add(self.interval);
         Some(time)
     }
@@ -195,7 +205,11 @@ impl Ticks {
     /// The newest time; `None` before the first.
     #[must_use]
     pub const fn now(&self) -> Option<Timestamp> {
-        self.now
+        if self.next.0 == Timestamp::MIN.0 {
+            None
+        } else {
+            Some(self.newest)
+        }
     }
 }
 

@@ -52,32 +52,40 @@ impl Pcap {
         let Some(interface) = self.interface else {
             return self.parse_header(data, start, found);
         };
-        // Compiled for each order, so that the choice is not made four times a packet.
+        // Compiled for what nearly all files are, and for each order, so that choices are not made again with each packet.
+        let usual = (RECORD_HEADER, false);
+        let layout = (self.record_header, self.has_wire_length_first);
         match self.order {
-            ByteOrder::Little => {
-                self.parse_records(ByteOrder::Little, interface, data, start, found)
+            ByteOrder::Little if layout == usual => {
+                self.parse_records((ByteOrder::Little, usual), interface, data, start, found)
             }
-            ByteOrder::Big => self.parse_records(ByteOrder::Big, interface, data, start, found),
+            ByteOrder::Little => {
+                self.parse_records((ByteOrder::Little, layout), interface, data, start, found)
+            }
+            ByteOrder::Big => {
+                self.parse_records((ByteOrder::Big, layout), interface, data, start, found)
+            }
         }
     }
 
     #[inline(always)]
     fn parse_records(
         &mut self,
-        order: ByteOrder,
+        (order, (record_header, has_wire_length_first)): (ByteOrder, (usize, bool)),
         interface: u32,
         data: &[u8],
         start: usize,
         found: &mut Found<'_>,
     ) -> Result<Parsed, Malformed> {
-        let mut at = start;
+        let packets = &mut *found.packets;
+        let mut rest = data.get(start..).unwrap_or_default();
         loop {
-            let rest = data.get(at..).unwrap_or_default();
+            let at = data.len() - rest.len();
             let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
-                return Ok(Parsed::wants(at, self.record_header));
+                return Ok(Parsed::wants(at, record_header));
             };
             let [first, second] = [order.u32(header, 8), order.u32(header, 12)];
-            let (captured_length, wire_length) = if self.has_wire_length_first {
+            let (captured_length, wire_length) = if has_wire_length_first {
                 (second, first)
             } else {
                 (first, second)
@@ -85,20 +93,20 @@ impl Pcap {
             if captured_length > MAX_PACKET {
                 return Err(too_long(at, captured_length));
             }
-            let length = self.record_header + captured_length as usize;
-            if rest.len() < length {
+            let length = record_header + captured_length as usize;
+            let Some(next) = rest.get(length..) else {
                 return Ok(Parsed::wants(at, length));
-            }
+            };
+            rest = next;
             self.packets += 1;
-            found.packets.push(PacketRecord {
+            packets.push(PacketRecord {
                 timestamp: self.timestamp(order, header),
                 number: self.packets,
                 interface,
-                offset: (at + self.record_header) as u32, // within a block
+                offset: (at + record_header) as u32, // within a block
                 captured_length,
                 wire_length: wire_length.max(captured_length),
             });
-            at += length;
         }
     }
 

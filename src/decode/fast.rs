@@ -15,6 +15,15 @@ use super::{
     WindowScale, tunnel,
 };
 
+/// EtherTypes.
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+
+#[inline(always)]
+const fn is_ip(ether_type: u16) -> bool {
+    matches!(ether_type, IPV4 | IPV6)
+}
+
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
 const IPV4_HEADER: usize = 20;
@@ -29,19 +38,37 @@ pub(crate) struct UsualSegment {
     pub(crate) key: FlowKey,
     /// Whether it goes from the lower to the higher endpoint.
     pub(crate) goes_up: bool,
-    flags: u8,
     hop_limit: u8,
     /// Length of the TCP options, which lie before the payload.
     options: u8,
     /// Where the payload begins in the frame: behind 118 bytes of headers at most.
     start: u8,
-    pub(crate) sequence: SeqNumber,
-    pub(crate) acknowledgment: SeqNumber,
-    pub(crate) window: u16,
+    /// Words of its header as they lie there: most are read later, or never.
+    sequence: Word,
+    acknowledgment: Word,
+    /// Length of the header, flags, and window.
+    flags_and_window: Word,
     /// Bytes of payload that were captured, and that were on the wire: fewer than the length field of an IP header can say.
     captured: u16,
     pub(crate) wire_length: u16,
     vlan: Vlan,
+}
+
+/// Four bytes of a header. A number, as the compiler moves each byte of an array on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Word(u32);
+
+impl Word {
+    #[inline(always)]
+    const fn at(header: &[u8; FIXED_HEADER], at: usize) -> Self {
+        let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        Self(u32::from_ne_bytes(bytes))
+    }
+
+    #[inline(always)]
+    const fn bytes(self) -> [u8; 4] {
+        self.0.to_ne_bytes()
+    }
 }
 
 /// The one VLAN tag that a frame may have.
@@ -90,6 +117,15 @@ pub(crate) struct UsualPacket<'p, A> {
     on_wire: usize,
 }
 
+/// A UDP datagram of the usual kind, without its addresses: most have nothing to do with TLS, and then nobody asks for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsualDatagram {
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    /// Where its payload lies in the frame.
+    pub(crate) payload: PayloadRange,
+}
+
 /// An address as a number. With arrays, the compiler moves each byte on its own.
 pub(crate) trait Address: Copy {
     const IS_IPV4: bool;
@@ -133,7 +169,7 @@ impl Address for u128 {
 pub(crate) trait UsualReader {
     type Output;
 
-    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<Self::Output>;
+    fn read<A: Address>(self, packet: UsualPacket<'_, A>) -> Option<Self::Output>;
 }
 
 impl<'p> UsualFrame<'p> {
@@ -143,21 +179,23 @@ impl<'p> UsualFrame<'p> {
     #[inline(always)]
     pub(super) fn new(bytes: &'p [u8], wire_length: usize) -> Option<Self> {
         let header = bytes.first_chunk::<{ ETHERNET_HEADER + VLAN_TAG }>()?;
-        let mut ether_type = [header[12], header[13]];
-        let (mut start, mut vlan) = (ETHERNET_HEADER, Vlan::NONE);
-        if matches!(
-            ether_type,
-            [0x81, 0x00] | [0x88, 0xa8] | [0x91 | 0x92, 0x00]
-        ) {
+        let ether_type = u16::from_be_bytes([header[12], header[13]]);
+        let (mut inner, mut start, mut vlan) = (ether_type, ETHERNET_HEADER, Vlan::NONE);
+        if !is_ip(ether_type) {
+            if !matches!(ether_type, 0x8100 | 0x88a8 | 0x9100 | 0x9200) {
+                return None;
+            }
             vlan = Vlan::tagged(u16::from_be_bytes([header[14], header[15]]));
-            ether_type = [header[16], header[17]];
+            inner = u16::from_be_bytes([header[16], header[17]]);
             start += VLAN_TAG;
+            if !is_ip(inner) {
+                return None;
+            }
         }
-        let is_ipv4 = ether_type == [0x08, 0x00];
-        (is_ipv4 || ether_type == [0x86, 0xdd]).then_some(Self {
+        Some(Self {
             bytes,
             wire_length: wire_length.max(bytes.len()),
-            is_ipv4,
+            is_ipv4: inner == IPV4,
             vlan,
             start,
         })
@@ -167,9 +205,9 @@ impl<'p> UsualFrame<'p> {
     #[inline(always)]
     pub(crate) fn read<R: UsualReader>(&self, reader: R) -> Option<R::Output> {
         if self.is_ipv4 {
-            reader.read(&self.ipv4()?)
+            reader.read(self.ipv4()?)
         } else {
-            reader.read(&self.ipv6()?)
+            reader.read(self.ipv6()?)
         }
     }
 
@@ -242,14 +280,6 @@ impl<A: Address> UsualPacket<'_, A> {
         if header_length < FIXED_HEADER || header_length > self.captured {
             return None;
         }
-        let number = |at: usize| {
-            SeqNumber(u32::from_be_bytes([
-                header[at],
-                header[at + 1],
-                header[at + 2],
-                header[at + 3],
-            ]))
-        };
         let mut captured = self.captured - header_length;
         let mut wire_length = self.on_wire - header_length;
         if A::IS_IPV4 && self.on_wire <= tcp::FILLS_SHORTEST_FRAME && captured == wire_length {
@@ -268,33 +298,30 @@ impl<A: Address> UsualPacket<'_, A> {
         Some(UsualSegment {
             key,
             goes_up,
-            flags: header[13],
             hop_limit: self.hop_limit,
             options: (header_length - FIXED_HEADER) as u8, // of 60 bytes at most
             start: (self.start + header_length) as u8,
-            sequence: number(4),
-            acknowledgment: number(8),
-            window: u16::from_be_bytes([header[14], header[15]]),
+            sequence: Word::at(header, 4),
+            acknowledgment: Word::at(header, 8),
+            flags_and_window: Word::at(header, 12),
             captured: captured as u16,
             wire_length: wire_length as u16,
             vlan: self.vlan,
         })
     }
 
-    /// Reads the UDP header; `None` if it is no datagram of the usual kind, or may hold a tunnel.
+    /// Reads the UDP header; `None` if it is no datagram of the usual kind.
     #[inline(always)]
-    pub(crate) fn datagram(&self, tunnel_ports: &TunnelPorts) -> Option<UdpHeader> {
+    pub(crate) fn datagram(&self) -> Option<UsualDatagram> {
         if self.protocol != IpNumber::UDP.0 {
             return None;
         }
-        let number = |at: usize| u16::from_be_bytes([self.transport[at], self.transport[at + 1]]);
+        let length = u16::from_be_bytes([self.transport[4], self.transport[5]]);
         let available = self.captured.checked_sub(UDP_HEADER)?;
-        let declared = usize::from(number(4)).checked_sub(UDP_HEADER)?; // 0 is unusual, too
+        let declared = usize::from(length).checked_sub(UDP_HEADER)?; // 0 is unusual, too
         let wire_length = declared.min(self.on_wire - UDP_HEADER);
         let [source_port, destination_port] = self.ports();
-        let header = UdpHeader {
-            source: self.source.bytes(),
-            destination: self.destination.bytes(),
+        Some(UsualDatagram {
             source_port,
             destination_port,
             payload: PayloadRange {
@@ -302,11 +329,38 @@ impl<A: Address> UsualPacket<'_, A> {
                 captured: available.min(wire_length) as u32,
                 wire_length: wire_length as u32,
             },
+        })
+    }
+
+    /// All that the headers of a datagram in this packet say; `None` if it may hold a tunnel.
+    pub(crate) fn udp_header(
+        &self,
+        datagram: &UsualDatagram,
+        tunnel_ports: &TunnelPorts,
+    ) -> Option<UdpHeader> {
+        let header = UdpHeader {
+            source: self.source.bytes(),
+            destination: self.destination.bytes(),
+            source_port: datagram.source_port,
+            destination_port: datagram.destination_port,
+            payload: datagram.payload,
         };
         let payload = header.payload.of(self.frame);
+        let wire_length = header.payload.wire_length as usize;
         let cursor = Cursor::new(payload, wire_length, tunnel_ports);
         let is_plain = tunnel::by_udp_port(&header, &cursor).is_none();
         is_plain.then_some(header)
+    }
+
+    /// The key of the flow of a datagram between these ports.
+    #[inline(always)]
+    pub(crate) fn datagram_key(&self, source: u16, destination: u16) -> FlowKey {
+        A::key(
+            IpProtocol::Udp,
+            (self.source, source),
+            (self.destination, destination),
+        )
+        .0
     }
 
     #[inline(always)]
@@ -317,26 +371,54 @@ impl<A: Address> UsualPacket<'_, A> {
 }
 
 impl UsualSegment {
+    #[inline(always)]
+    pub(crate) const fn sequence(&self) -> SeqNumber {
+        SeqNumber(u32::from_be_bytes(self.sequence.bytes()))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn acknowledgment(&self) -> SeqNumber {
+        SeqNumber(u32::from_be_bytes(self.acknowledgment.bytes()))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn window(&self) -> u16 {
+        let [_, _, high, low] = self.flags_and_window.bytes();
+        u16::from_be_bytes([high, low])
+    }
+
+    #[inline(always)]
+    const fn flags(&self) -> u8 {
+        self.flags_and_window.bytes()[1]
+    }
+
     /// Whether it has no other flag than ACK and those without a meaning for connections.
     #[inline(always)]
     pub(crate) const fn is_amid_connection(&self) -> bool {
-        self.flags & TcpFlags::SYN_FIN_RST == 0
+        self.flags() & TcpFlags::SYN_FIN_RST == 0
+    }
+
+    /// Whether it is a SYN, and nothing else that has a meaning for connections.
+    #[inline(always)]
+    pub(crate) const fn is_lone_syn(&self) -> bool {
+        const MEANING: u8 = TcpFlags::SYN_FIN_RST | TcpFlags::ACK;
+        self.flags() & MEANING == TcpFlags::SYN && self.wire_length == 0
     }
 
     /// Whether its acknowledgment number is valid.
     #[inline(always)]
     pub(crate) const fn has_acknowledgment(&self) -> bool {
-        self.flags & TcpFlags::ACK != 0
+        self.flags() & TcpFlags::ACK != 0
     }
 
     /// The segment, given the frame that it was read from. What the options of a SYN say is not known.
     #[inline(always)]
     pub(crate) fn without_options<'p>(&self, frame: &'p [u8]) -> Segment<'p> {
         Segment {
-            sequence: self.sequence,
-            acknowledgment: self.acknowledgment,
-            flags: TcpFlags::from_byte(self.flags),
-            window: self.window,
+            sequence: self.sequence(),
+            acknowledgment: self.acknowledgment(),
+            flags: TcpFlags::from_byte(self.flags()),
+            window: self.window(),
             window_scale: WindowScale::Unknown,
             hop_limit: self.hop_limit,
             payload: self.payload().of(frame),
@@ -350,7 +432,7 @@ impl UsualSegment {
         let options = frame.get(end - usize::from(self.options)..end);
         Segment {
             window_scale: WindowScale::read(
-                TcpFlags::from_byte(self.flags),
+                TcpFlags::from_byte(self.flags()),
                 options.unwrap_or_default(),
             ),
             ..self.without_options(frame)

@@ -39,7 +39,7 @@ use crate::capture::LinkType;
 use cursor::Cursor;
 use link::Network;
 
-pub(crate) use fast::{Address, UsualFrame, UsualPacket, UsualReader, UsualSegment};
+pub(crate) use fast::{Address, UsualDatagram, UsualFrame, UsualPacket, UsualReader, UsualSegment};
 pub use fragment::{Fragment, FragmentTable, IpDatagram};
 pub use icmp::{IcmpError, Undeliverable};
 pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
@@ -185,7 +185,7 @@ struct ReadSegment;
 impl UsualReader for ReadSegment {
     type Output = UsualSegment;
 
-    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<UsualSegment> {
+    fn read<A: Address>(self, packet: UsualPacket<'_, A>) -> Option<UsualSegment> {
         packet.segment()
     }
 }
@@ -674,8 +674,9 @@ mod tests {
     impl UsualReader for ReadDatagram<'_> {
         type Output = (UdpHeader, Layers);
 
-        fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<Self::Output> {
-            Some((packet.datagram(self.0)?, packet.layers()))
+        fn read<A: Address>(self, packet: UsualPacket<'_, A>) -> Option<Self::Output> {
+            let datagram = packet.datagram()?;
+            Some((packet.udp_header(&datagram, self.0)?, packet.layers()))
         }
     }
 }

@@ -108,6 +108,8 @@ pub struct TcpFlags {
 impl TcpFlags {
     /// The bits of the flags that open and end connections.
     pub(super) const SYN_FIN_RST: u8 = 0x07;
+    /// The bit of the flag that opens connections.
+    pub(super) const SYN: u8 = 0x02;
     /// The bit of the flag for acknowledgments.
     pub(super) const ACK: u8 = 0x10;
 

@@ -4,8 +4,6 @@ use std::fmt;
 
 use crate::capture::LinkType;
 
-use super::UdpHeader;
-
 /// Why a packet holds no TCP segment for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,8 +71,8 @@ const fn is_udp_control(port: u16) -> bool {
 impl Unread {
     /// UDP, by the port that says what it carries.
     #[must_use]
-    pub(crate) fn udp(header: &UdpHeader) -> Self {
-        let ports = [header.destination_port, header.source_port];
+    pub(crate) fn udp(source: u16, destination: u16) -> Self {
+        let ports = [destination, source];
         if ports.into_iter().any(is_udp_control) {
             return Self::UdpControl;
         }

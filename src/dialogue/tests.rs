@@ -910,7 +910,22 @@ proptest! {
     }
 
     #[test]
-    fn a_record_may_begin_where_its_type_is(bytes in proptest::collection::vec(20u8..24, 0..40)) {
-        prop_assert_eq!(may_hold_record(&bytes), bytes.contains(&22));
+    fn a_record_may_begin_where_its_type_and_major_version_are(
+        bytes in proptest::collection::vec(prop_oneof![Just(22u8), Just(3), any::<u8>()], 0..40),
+    ) {
+        let begins = |at: usize| bytes[at] == 22 && bytes.get(at + 1).is_none_or(|major| *major == 3);
+        prop_assert_eq!(may_hold_record(&bytes), (0..bytes.len()).any(begins));
+    }
+
+    #[test]
+    fn where_no_record_may_begin_there_is_no_hello(
+        before in proptest::collection::vec(prop_oneof![Just(22u8), Just(3), Just(b'\n'), any::<u8>()], 0..40),
+        length in 0..60usize,
+    ) {
+        let hello = [22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3];
+        let mut bytes = [&before[..], &hello, &[0; 39]].concat();
+        bytes.truncate(length);
+        let found = !matches!(HelloPlace::find(&bytes), HelloPlace::Nowhere);
+        prop_assert!(!found || may_hold_record(&bytes));
     }
 }

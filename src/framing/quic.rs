@@ -331,6 +331,7 @@ pub(crate) enum Look {
 }
 
 /// Looks at the first bytes of a datagram.
+#[inline]
 pub(crate) fn look(payload: &[u8]) -> Look {
     let version = match *payload {
         [first, a, b, c, d, ..] if first & LONG != 0 => {
@@ -360,27 +361,31 @@ pub(crate) fn destination(payload: &[u8]) -> Option<ConnectionId> {
 
 /// Whether a datagram may be the first of a connection: a client's Initial of a version that is supported, or anything
 /// that looks like one of another version.
+#[inline]
 pub(crate) fn may_begin(payload: &[u8]) -> bool {
-    let Some(first) = payload.first() else {
+    let [first, a, b, c, d, ..] = *payload else {
         return false;
     };
     if first & LONG == 0 {
         return false;
     }
-    let (version, destination) = match Packets::new(payload, payload.len()).next() {
+    // What cannot be opened has at least to have the size of a client's first packet. Most of what is no QUIC has not.
+    let version = QuicVersion(u32::from_be_bytes([a, b, c, d]));
+    let is_sized = first & FIXED != 0 && payload.len() >= MIN_INITIAL_DATAGRAM;
+    (version.is_supported() || is_sized) && has_first_id(payload)
+}
+
+/// Whether a datagram has the id that a client gives to its server at first.
+#[inline(never)]
+fn has_first_id(payload: &[u8]) -> bool {
+    let destination = match Packets::new(payload, payload.len()).next() {
         Some(Packet::Long(packet)) if packet.packet_type == PacketType::Initial => {
-            (packet.version, packet.destination)
+            packet.destination
         }
-        Some(Packet::UnknownVersion {
-            version,
-            destination,
-            ..
-        }) => (version, destination),
+        Some(Packet::UnknownVersion { destination, .. }) => destination,
         _ => return false,
     };
-    // What cannot be opened has at least to have the size of a client's first packet.
-    let is_sized = first & FIXED != 0 && payload.len() >= MIN_INITIAL_DATAGRAM;
-    destination.len() >= SHORTEST_FIRST_ID && (version.is_supported() || is_sized)
+    destination.len() >= SHORTEST_FIRST_ID
 }
 
 /// The bit that says that a header is long, and the one that is set in most: a client that has met its server before may

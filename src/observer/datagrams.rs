@@ -13,13 +13,14 @@ use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey, PerDirection};
 use crate::framing::Payload;
-use crate::framing::dtls::{Opening, dtls_in, number_of_alert, opening};
+use crate::framing::dtls::{Opening, dtls_in, may_have_channel_data, number_of_alert, opening};
 use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::HandshakeType;
 use crate::transport::quic::ConnectionId;
+use crate::transport::radius::RadiusPacket;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
 
@@ -79,6 +80,67 @@ impl FirstLook {
         matches!(self, Self::MayBegin(_) | Self::MayContinue)
     }
 }
+
+/// What the very first bytes of a datagram show: enough for most of what is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glance {
+    /// It is none of ours, on any port that announces no tunnel.
+    Other,
+    /// As [`FirstLook::MayBelong`], with its first byte.
+    MayBelong(u8),
+    /// It takes a [`FirstLook`], or it may be RADIUS or Teredo.
+    Unclear,
+}
+
+impl Glance {
+    /// Looks at the payload of a datagram.
+    #[inline(always)]
+    pub(super) fn at(payload: &[u8]) -> Self {
+        let Some(&first) = payload.first() else {
+            return Self::Other;
+        };
+        let is_other = match FIRST_BYTES[usize::from(first)] {
+            FirstByte::Plain => true,
+            FirstByte::Channel => !may_have_channel_data(payload),
+            FirstByte::Long => quic::look(payload) == quic::Look::Other,
+            FirstByte::Any => false,
+        };
+        match is_other {
+            true if payload.len() > 1 => Self::MayBelong(first),
+            _ => Self::Unclear,
+        }
+    }
+}
+
+/// What a datagram with some first byte may be apart from a 1-RTT packet of QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstByte {
+    /// Nothing.
+    Plain,
+    /// TURN's ChannelData (RFC 8656 §12.4), which may carry DTLS.
+    Channel,
+    /// QUIC with a long header.
+    Long,
+    /// STUN, RADIUS, CAPWAP, DTLS, or IPv6 in Teredo without its port.
+    Any,
+}
+
+static FIRST_BYTES: [FirstByte; 256] = {
+    let (mut bytes, mut at) = ([FirstByte::Plain; 256], 0);
+    while at < bytes.len() {
+        bytes[at] = match at {
+            0..=3 | 11 | 20..=63 | 0x60..=0x6f => FirstByte::Any,
+            64..=79 => FirstByte::Channel,
+            LONG_FIRST.. => FirstByte::Long,
+            _ => FirstByte::Plain,
+        };
+        at += 1;
+    }
+    bytes
+};
+
+/// [`LONG`] as a number of a first byte.
+const LONG_FIRST: usize = LONG as usize;
 
 /// A packet with a UDP datagram, and what its headers say of it.
 #[derive(Debug)]
@@ -732,6 +794,18 @@ impl DatagramTable {
         }
     }
 
+    /// Whether a datagram belongs to no conversation, begins none, and is no RADIUS packet, as most of those that only look like a part of
+    /// one: then there is nothing to do.
+    pub(super) fn is_of_none(&self, key: &FlowKey, packet: &DatagramPacket<'_>) -> bool {
+        let has_moved = !self.moved.is_empty() || !self.by_id.is_empty();
+        let is_known = || !self.flows.is_empty() && self.flows.find(key).is_some();
+        let length = packet.header.payload.wire_length as usize;
+        !has_moved
+            && !is_known()
+            && !RadiusPacket::may_be(packet.payload, length)
+            && !matches!(FirstLook::at(packet.payload), FirstLook::MayBegin(_))
+    }
+
     /// Takes a datagram of a flow.
     pub(super) fn handle(
         &mut self,
@@ -1372,6 +1446,8 @@ impl DatagramTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -1396,5 +1472,44 @@ mod tests {
         for (payload, look) in looks {
             assert_eq!(FirstLook::at(payload), look, "{payload:?}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_glance_says_what_a_look_says(
+            first in any::<u8>(),
+            version in prop_oneof![any::<[u8; 4]>(), Just([0, 0, 0, 0]), Just([0, 0, 0, 1]), Just([0, 1, 0, 30])],
+            rest in proptest::collection::vec(any::<u8>(), 0..40),
+            length in prop_oneof![0..30usize, 1190..1210usize],
+        ) {
+            let mut payload = [&[first][..], &version, &rest].concat();
+            payload.resize(length, 0x20);
+            let is_radius = RadiusPacket::may_be(&payload, payload.len());
+            let look = FirstLook::at(&payload);
+            match Glance::at(&payload) {
+                Glance::Other => prop_assert_eq!((look, is_radius), (FirstLook::Other, false)),
+                Glance::MayBelong(seen) => {
+                    prop_assert_eq!((look, is_radius, seen), (FirstLook::MayBelong, false, first));
+                }
+                Glance::Unclear => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_glance_tells_most_datagrams_of_others() {
+        for payload in [
+            &b"\x40\0\x7f\xff\x16"[..],
+            b"\x80\x60\x12\x34\0\0",
+            b"\x52short",
+            b"\x90dns",
+        ] {
+            assert_eq!(
+                Glance::at(payload),
+                Glance::MayBelong(payload[0]),
+                "{payload:?}"
+            );
+        }
+        assert_eq!(Glance::at(&[]), Glance::Other);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment, SeqNumber};
+use crate::decode::{Layers, Segment, SeqNumber, UsualSegment};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::{Protocol, WireMarks};
@@ -569,6 +569,45 @@ impl Flow {
             quiet_runs: dialogue.quiet_runs(),
             over: Over::of(is_over),
         })
+    }
+
+    /// Whether all that is kept of the first bytes is there.
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(&self.stage, Stage::Watching(dialogue) if dialogue.is_quiet())
+    }
+
+    /// Takes a segment that is `in_step` while the first bytes are still collected, if it says nothing else. False, with nothing taken, if
+    /// there may be more to it.
+    pub(super) fn takes_opening(
+        &mut self,
+        in_step: &mut InStep,
+        segment: &UsualSegment,
+        bytes: &[u8],
+    ) -> bool {
+        let Stage::Watching(dialogue) = &mut self.stage else {
+            return false;
+        };
+        let direction = Direction::of(segment.goes_up, self.first_went_up);
+        let way = InStep::way(segment.goes_up);
+        let Some(reach) = self.tcp.reach(direction).filter(|_| !dialogue.is_quiet()) else {
+            return false;
+        };
+        // What is read in order is far from its end.
+        let passed = in_step.reach[way].since(reach).unsigned_abs();
+        let delivered = self.tcp.delivered(direction).saturating_add(passed);
+        let is_early = !in_step.over.has(way) && delivered <= dialogue::MAX_BYTES / 2;
+        let payload = segment.payload().of(bytes);
+        is_early && in_step.take_opening(segment, || dialogue.passes_by(direction, payload))
+    }
+
+    /// The numbers of the first bytes of both ways, in the order of [`InStep`], as far as they are known.
+    pub(super) fn first_bytes_of_ways(&self) -> [Option<SeqNumber>; 2] {
+        let [forward, reverse] = self.tcp.first_bytes();
+        if self.first_went_up {
+            [forward, reverse]
+        } else {
+            [reverse, forward]
+        }
     }
 
     /// Learns of the segments that were taken since [`Flow::in_step`].

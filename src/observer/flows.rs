@@ -36,15 +36,35 @@ impl Followed {
     /// The flow, which knows all that was seen of its connection.
     #[inline]
     fn flow_mut(&mut self) -> &mut Flow {
+        if self.in_step.is_some() {
+            self.catch_up();
+        }
+        &mut self.flow
+    }
+
+    /// Tells the flow what was taken without it.
+    #[inline(never)]
+    fn catch_up(&mut self) {
         if let Some(passed) = self.in_step.take() {
             self.flow.catch_up_with(&passed);
         }
-        &mut self.flow
     }
 
     /// Takes a segment that says nothing, as [`Flow::passes_by`] does.
     #[inline(never)] // most pass by without a look at the flow
     fn passes_by(&mut self, segment: &UsualSegment, bytes: &[u8]) -> bool {
+        if let Some(in_step) = &mut self.in_step {
+            if in_step.take_behind(segment, self.flow.first_bytes_of_ways(), || bytes) {
+                return true;
+            }
+            if self.flow.takes_opening(in_step, segment, bytes) {
+                if self.flow.is_quiet() {
+                    self.catch_up(); // from now on it tells more
+                    self.in_step = self.flow.in_step();
+                }
+                return true;
+            }
+        }
         let flow = self.flow_mut();
         let direction = Direction::of(segment.goes_up, flow.first_went_up);
         let passes_by = flow.passes_by(direction, &segment.without_options(bytes));
@@ -74,6 +94,36 @@ pub(super) enum Passage {
     ToHandshake(FlowIndex),
     /// There may be more to it. Nothing was taken.
     Unclear,
+}
+
+/// What a look at a connection has shown of a segment that is not [`InStep`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SecondLook {
+    Over,
+    ToHandshake,
+    Unclear,
+}
+
+impl Tracked {
+    /// Takes a segment of a connection that is not [`InStep`], or not with this segment. Kept apart, so that the others do not pay for it.
+    #[inline(never)]
+    fn pass_by<'p>(&mut self, segment: &UsualSegment, bytes: impl Fn() -> &'p [u8]) -> SecondLook {
+        let passes_by = match self {
+            Self::Settled(flow) => {
+                let direction = Direction::of(segment.goes_up, flow.first_went_up);
+                flow.tcp.is_in_use(direction)
+            }
+            Self::Followed(followed) if followed.flow.has_handshake() => {
+                return SecondLook::ToHandshake;
+            }
+            Self::Followed(followed) => followed.passes_by(segment, bytes()),
+        };
+        if passes_by {
+            SecondLook::Over
+        } else {
+            SecondLook::Unclear
+        }
+    }
 }
 
 /// A table of connections. What it derefs to finds and orders them; its own methods concern those that are followed.
@@ -108,6 +158,7 @@ impl Flows {
     }
 
     /// The connection at `index`, if it is followed.
+    #[inline]
     pub(super) fn get_mut(&mut self, index: FlowIndex) -> Option<&mut Flow> {
         match self.table.get_mut(index) {
             Some(Tracked::Followed(followed)) => Some(followed.flow_mut()),
@@ -196,45 +247,44 @@ impl Flows {
     #[inline]
     pub(super) fn approach(&self, sought: Sought) -> u64 {
         self.table.approach(sought, |tracked| match tracked {
-            Tracked::Settled(flow) => u64::from(flow.first_went_up),
-            Tracked::Followed(followed) => match &followed.in_step {
-                Some(in_step) => u64::from(in_step.quiet_runs),
-                None => followed.flow.approach(),
-            },
+            Some(Tracked::Followed(followed)) if followed.in_step.is_none() => {
+                followed.flow.approach()
+            }
+            _ => 0,
         })
     }
 
-    /// Takes a segment without SYN, FIN and RST, in a packet of these `bytes`, if it says nothing but that its connection is alive, as
+    /// Takes a segment without SYN, FIN and RST, in a packet with these `bytes`, if it says nothing but that its connection is alive, as
     /// most do. Nothing is taken if there may be more to it.
     ///
     /// Of a connection that has settled such a segment can say nothing else: no verdict depends on it any more, neither do the
     /// numbers of its segments, and it is not the first of its direction.
-    #[inline]
-    pub(super) fn pass_by(
+    #[inline(always)]
+    pub(super) fn pass_by<'p>(
         &mut self,
         sought: Sought,
         segment: &UsualSegment,
-        bytes: &[u8],
+        bytes: impl Fn() -> &'p [u8],
         now: Timestamp,
     ) -> Passage {
         let seen = (Lifetime::Established, now);
         let mut has_handshake = false;
-        let passes_by = self
-            .table
-            .pass(&segment.key, sought, seen, |tracked| match tracked {
-                Tracked::Settled(flow) => {
-                    let direction = Direction::of(segment.goes_up, flow.first_went_up);
-                    flow.tcp.is_in_use(direction)
-                }
-                Tracked::Followed(followed) => {
-                    let in_step = followed.in_step.as_mut();
-                    if in_step.is_some_and(|in_step| in_step.take(segment, bytes)) {
-                        return true;
-                    }
-                    has_handshake = followed.flow.has_handshake();
-                    !has_handshake && followed.passes_by(segment, bytes)
-                }
-            });
+        let passes_by = self.table.pass(&segment.key, sought, seen, |tracked| {
+            if let Some(Tracked::Followed(Followed {
+                in_step: Some(in_step),
+                ..
+            })) = tracked
+                && in_step.take(segment, &bytes)
+            {
+                return true; // as most
+            }
+            let Some(tracked) = tracked else {
+                return false;
+            };
+            let passage = tracked.pass_by(segment, bytes);
+            has_handshake = passage == SecondLook::ToHandshake;
+            passage == SecondLook::Over
+        });
         match (passes_by, has_handshake) {
             (true, _) => Passage::Over,
             (false, true) => Passage::ToHandshake(sought.found()),

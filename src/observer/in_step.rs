@@ -62,39 +62,108 @@ impl InStep {
         !goes_up as usize
     }
 
-    /// Takes a segment without SYN, FIN and RST, in a packet of these `bytes`, if it says nothing. False, with nothing taken, if there
+    /// Takes a segment without SYN, FIN and RST, in a packet with these `bytes`, if it says nothing. False, with nothing taken, if there
     /// may be more to it.
     ///
     /// What [`super::flow::Flow::passes_by`] would do with such a segment is done here.
     #[inline(always)]
-    pub(super) fn take(&mut self, segment: &UsualSegment, bytes: &[u8]) -> bool {
+    pub(super) fn take<'p>(
+        &mut self,
+        segment: &UsualSegment,
+        bytes: impl FnOnce() -> &'p [u8],
+    ) -> bool {
+        let peer = 1 - Self::way(segment.goes_up);
+        let unacknowledged = self.unacknowledged(segment);
+        (unacknowledged == 0 || unacknowledged <= MAX_UNACKNOWLEDGED && self.over.has(peer))
+            && self.take_next(segment, |in_step, own| {
+                in_step.take_data(own, segment, bytes)
+            })
+    }
+
+    /// The same while the first bytes are still collected: then the dialogue reads them by `take_data`.
+    pub(super) fn take_opening(
+        &mut self,
+        segment: &UsualSegment,
+        take_data: impl FnOnce() -> bool,
+    ) -> bool {
+        self.unacknowledged(segment) == 0
+            && self.take_next(segment, |in_step, own| {
+                let takes = take_data();
+                if takes {
+                    in_step.reach[own] = in_step.reach[own].after(segment.wire_length.into());
+                }
+                takes
+            })
+    }
+
+    /// The same where a segment acknowledges less than was sent, as most do in a train of segments that come the other way, given the
+    /// numbers of the `first_bytes` of both ways, as far as they are known.
+    pub(super) fn take_behind<'p>(
+        &mut self,
+        segment: &UsualSegment,
+        first_bytes: [Option<SeqNumber>; 2],
+        bytes: impl FnOnce() -> &'p [u8],
+    ) -> bool {
+        let peer = 1 - Self::way(segment.goes_up);
+        // The number before the first byte is that of the SYN. Any window is larger than what may be unacknowledged here.
+        let most = match first_bytes[peer] {
+            Some(first) => self.reach[peer]
+                .since(first)
+                .cast_unsigned()
+                .saturating_add(1),
+            None => MAX_UNACKNOWLEDGED,
+        };
+        self.unacknowledged(segment) <= most.min(MAX_UNACKNOWLEDGED)
+            && self.take_next(segment, |in_step, own| {
+                in_step.take_data(own, segment, bytes)
+            })
+    }
+
+    /// Bytes of the other way that a segment does not acknowledge.
+    #[inline(always)]
+    fn unacknowledged(&self, segment: &UsualSegment) -> u32 {
+        let peer = 1 - Self::way(segment.goes_up);
+        self.reach[peer].0.wrapping_sub(segment.acknowledgment().0)
+    }
+
+    /// Takes a segment whose acknowledgment number is one that its peer takes, if it has one; `take_data` takes its bytes.
+    #[inline(always)]
+    fn take_next(
+        &mut self,
+        segment: &UsualSegment,
+        take_data: impl FnOnce(&mut Self, usize) -> bool,
+    ) -> bool {
         let own = Self::way(segment.goes_up);
-        let peer = 1 - own;
-        let unacknowledged = self.reach[peer].0.wrapping_sub(segment.acknowledgment.0);
-        let is_in_step = self.reach[own] == segment.sequence
-            && segment.has_acknowledgment()
-            && (unacknowledged == 0 || unacknowledged <= MAX_UNACKNOWLEDGED && self.over.has(peer));
-        if !is_in_step {
+        if self.reach[own] != segment.sequence() || !segment.has_acknowledgment() {
             return false;
         }
-        if segment.wire_length > 0 && !self.take_data(own, segment, bytes) {
+        if segment.wire_length > 0 && !take_data(self, own) {
             return false;
         }
         let window = &mut self.windows[own];
-        *window = segment.window.max(*window);
+        *window = segment.window().max(*window);
         true
     }
 
     /// Takes bytes that say nothing.
     #[inline(always)]
-    fn take_data(&mut self, own: usize, segment: &UsualSegment, bytes: &[u8]) -> bool {
-        let (payload, length) = (segment.payload().of(bytes), segment.wire_length);
+    fn take_data<'p>(
+        &mut self,
+        own: usize,
+        segment: &UsualSegment,
+        bytes: impl FnOnce() -> &'p [u8],
+    ) -> bool {
+        let length = segment.wire_length;
+        if !self.over.has(own) && length > self.room {
+            return false;
+        }
+        let payload = segment.payload().of(bytes());
         if self.over.has(own) {
             if is_hello_amid_stream(payload) {
                 return false;
             }
         } else {
-            if length > self.room || dialogue::may_hold_hello(payload, self.quiet_runs) {
+            if dialogue::may_hold_hello(payload, self.quiet_runs) {
                 return false;
             }
             self.room -= length;
@@ -148,8 +217,12 @@ mod tests {
         Probe,
         /// Sends bytes that are not captured.
         Lose(u32),
-        /// Sends something with a byte in it that may begin a record.
+        /// Sends something with a byte in it that may begin a record, and does not.
         Doubt,
+        /// The same with two such bytes.
+        MoreDoubt,
+        /// The same at its end.
+        DoubtAtEnd,
         /// Begins TLS.
         Hello,
     }
@@ -162,7 +235,9 @@ mod tests {
             4 => (1..3000u32).prop_map(Step::AcknowledgeLess),
             1 => Just(Step::Probe),
             1 => (1..2000u32).prop_map(Step::Lose),
-            3 => Just(Step::Doubt),
+            2 => Just(Step::Doubt),
+            2 => Just(Step::MoreDoubt),
+            1 => Just(Step::DoubtAtEnd),
             1 => Just(Step::Hello),
         ]
     }
@@ -221,6 +296,8 @@ mod tests {
                 }
                 Step::Lose(length) => self.next[side] = self.next[side].wrapping_add(*length),
                 Step::Doubt => self.send(side, "A", peer, b"some text\n\x16 and more"),
+                Step::MoreDoubt => self.send(side, "A", peer, b"some text\n\x16\x03 and more"),
+                Step::DoubtAtEnd => self.send(side, "A", peer, b"some text\n\x16"),
                 Step::Hello => self.send(side, "A", peer, &hello()),
             }
         }

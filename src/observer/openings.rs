@@ -142,13 +142,24 @@ impl Openings {
         has_forgotten
     }
 
-    /// Takes the SYN that began a connection.
-    pub(super) fn take(&mut self, key: &HashedKey) -> Option<Opening> {
+    /// Whether a SYN of these endpoints is known.
+    #[inline]
+    pub(super) fn has(&self, key: &HashedKey) -> bool {
+        self.find(key).is_some()
+    }
+
+    #[inline]
+    fn find(&self, key: &HashedKey) -> Option<u32> {
         let is_it = |number: u32| {
             self.place(number)
                 .is_some_and(|(_, entry)| entry.key == key.key)
         };
-        let number = self.index.find(key.hash(), is_it)?;
+        self.index.find(key.hash(), is_it)
+    }
+
+    /// Takes the SYN that began a connection.
+    pub(super) fn take(&mut self, key: &HashedKey) -> Option<Opening> {
+        let number = self.find(key)?;
         let (place, _) = self.place(number)?;
         self.index.remove(key.hash(), number);
         let entry = &mut self.ring[place];

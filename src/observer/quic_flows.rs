@@ -27,20 +27,24 @@ impl QuicFlows {
     /// Notes that a client may have begun QUIC with a datagram.
     pub(super) fn insert_beginning(&mut self, datagram: &UdpHeader) {
         self.insert(&datagram.flow_key().0);
-        self.insert(&from_any_port(datagram));
+        self.insert(&flow_from(datagram, ANY_PORT));
     }
 
-    /// Whether a datagram may belong to QUIC: to a flow that is known, or to one that its sender has moved to. `first` is the first byte of
-    /// its payload.
-    pub(super) fn may_have(&mut self, datagram: &UdpHeader, first: u8) -> bool {
-        let key = datagram.flow_key().0;
-        if self.contains(&key) {
+    /// Whether a datagram from `port` may belong to QUIC: to a flow that is known, or to one that its sender has moved to. `key` makes the
+    /// key of a flow of its sender, given the sender's port; `first` is the first byte of its payload.
+    #[inline]
+    pub(super) fn may_have(&mut self, key: impl Fn(u16) -> FlowKey, port: u16, first: u8) -> bool {
+        if self.tags.is_empty() {
+            return false;
+        }
+        let own = key(port);
+        if self.contains(&own) {
             return true;
         }
         let is_short = first & 0xc0 == 0x40; // RFC 9000 §17.3
-        let may_have_moved = is_short && self.contains(&from_any_port(datagram));
+        let may_have_moved = is_short && self.contains(&key(ANY_PORT));
         if may_have_moved {
-            self.insert(&key); // the answers go there
+            self.insert(&own); // the answers go there
         }
         may_have_moved
     }
@@ -66,10 +70,13 @@ impl QuicFlows {
     }
 }
 
-/// The flow of a datagram, without the port of its sender.
-fn from_any_port(datagram: &UdpHeader) -> FlowKey {
+/// Stands for the port of a sender, whichever that is.
+const ANY_PORT: u16 = 0;
+
+/// The flow of a datagram that its sender sends from this port.
+pub(super) fn flow_from(datagram: &UdpHeader, port: u16) -> FlowKey {
     let receiver = (datagram.destination, datagram.destination_port);
-    FlowKey::new(IpProtocol::Udp, (datagram.source, 0), receiver).0
+    FlowKey::new(IpProtocol::Udp, (datagram.source, port), receiver).0
 }
 
 fn place_and_tag(key: &FlowKey) -> (usize, u32) {
@@ -111,14 +118,18 @@ mod tests {
             destination_port,
             payload: PayloadRange::default(),
         };
+        let may_have = |flows: &mut QuicFlows, datagram: &UdpHeader, first| {
+            let key = |port| flow_from(datagram, port);
+            flows.may_have(key, datagram.source_port, first)
+        };
         let mut flows = QuicFlows::default();
         flows.insert_beginning(&datagram([1; 16], 50_000, 443));
-        assert!(flows.may_have(&datagram([1; 16], 50_000, 443), 0x40));
-        assert!(!flows.may_have(&datagram([1; 16], 50_001, 444), 0x40));
-        assert!(!flows.may_have(&datagram([3; 16], 50_001, 443), 0x40));
+        assert!(may_have(&mut flows, &datagram([1; 16], 50_000, 443), 0x40));
+        assert!(!may_have(&mut flows, &datagram([1; 16], 50_001, 444), 0x40));
+        assert!(!may_have(&mut flows, &datagram([3; 16], 50_001, 443), 0x40));
         assert!(!flows.contains(&key(50_001)));
-        assert!(!flows.may_have(&datagram([1; 16], 50_001, 443), 0x3f));
-        assert!(flows.may_have(&datagram([1; 16], 50_001, 443), 0x40));
+        assert!(!may_have(&mut flows, &datagram([1; 16], 50_001, 443), 0x3f));
+        assert!(may_have(&mut flows, &datagram([1; 16], 50_001, 443), 0x40));
         assert!(flows.contains(&key(50_001))); // for what the server answers
     }
 }

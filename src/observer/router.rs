@@ -9,8 +9,8 @@ use crate::capture::{LinkType, PacketRecord, Packets, SourceNews};
 use crate::decode::eapol::is_eapol;
 use crate::decode::{
     Address, DecodeError, Decoded, FragmentTable, IcmpError, IpDatagram, Layers, TcpHeader,
-    TunnelPorts, UdpHeader, Unread, UnreadPackets, UsualPacket, UsualReader, UsualSegment,
-    decode_any, usual_frame,
+    TunnelPorts, UdpHeader, Unread, UnreadPackets, UsualDatagram, UsualPacket, UsualReader,
+    UsualSegment, decode_any, usual_frame,
 };
 use crate::event::Protocol;
 use crate::flow::FlowKey;
@@ -18,8 +18,8 @@ use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
 use crate::transport::radius::RadiusPacket;
 
-use super::datagrams::FirstLook;
-use super::quic_flows::QuicFlows;
+use super::datagrams::{FirstLook, Glance};
+use super::quic_flows::{QuicFlows, flow_from};
 use super::{Config, SHARDS};
 
 /// What workers have to do, in order.
@@ -268,15 +268,23 @@ impl Router {
 
     /// Plans what is to be done with some packets; `now` is the time if the source is live.
     pub(crate) fn plan(&mut self, packets: Packets<'_>, now: Option<Timestamp>, plan: &mut Plan) {
-        for (index, packet) in packets.records.iter().enumerate() {
+        let (mut skipped, mut length, mut truncated) = (0, 0, 0);
+        for (packet, index) in packets.records.iter().zip(0..) {
             if let Some(now) = self.ticks.advance(packet.timestamp) {
                 plan.tick(now);
             }
             if let Some(interface) = packets.interfaces.get(packet.interface as usize) {
                 let bytes = packets.bytes(packet);
-                self.route(interface.link_type, packet, bytes, index as u32, plan);
+                length += bytes.len() as u64;
+                truncated += u64::from(packet.captured_length < packet.wire_length);
+                self.route(interface.link_type, packet, bytes, index, plan);
+            } else {
+                skipped += 1;
             }
         }
+        self.stats.packets += packets.records.len() as u64 - skipped;
+        self.stats.bytes += length;
+        self.stats.packets_truncated += truncated;
         // While the wire is quiet, only the source knows that time goes on.
         let quiet_time = now.filter(|_| packets.records.is_empty());
         if let Some(now) = quiet_time.and_then(|now| self.ticks.advance(now)) {
@@ -293,6 +301,7 @@ impl Router {
     }
 
     /// Decodes a packet, and plans a step if it has a TCP segment, or a datagram that may be part of a handshake.
+    #[inline(always)]
     fn route(
         &mut self,
         link_type: LinkType,
@@ -301,9 +310,6 @@ impl Router {
         index: u32,
         plan: &mut Plan,
     ) {
-        self.stats.packets += 1;
-        self.stats.bytes += bytes.len() as u64;
-        self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
         let frame = usual_frame(link_type, bytes, packet.wire_length);
         let usual = RouteUsual {
             router: self,
@@ -316,15 +322,31 @@ impl Router {
         }
     }
 
-    /// Routes a datagram of the usual kind, and says whether it is worth a step: most have nothing to do with TLS.
+    /// Counts a datagram between these ports that has nothing to do with TLS, as most have not.
+    #[inline(always)]
+    fn pass_over(&mut self, datagram: &UsualDatagram) {
+        self.stats.packets_not_tcp += 1;
+        let unread = Unread::udp(datagram.source_port, datagram.destination_port);
+        self.unread.count(unread);
+    }
+
+    /// Routes a datagram of the usual kind that may be part of a handshake, or hold a tunnel; `None` for one that may.
     #[inline(never)]
-    fn route_usual_datagram(&mut self, header: &UdpHeader, bytes: &[u8]) -> bool {
-        let is_worth_a_step = self.is_worth_a_step(header, bytes);
-        if !is_worth_a_step {
-            self.stats.packets_not_tcp += 1;
-            self.unread.count(Unread::udp(header));
+    fn route_usual_datagram<A: Address>(
+        &mut self,
+        packet: UsualPacket<'_, A>,
+        datagram: &UsualDatagram,
+        (bytes, index): (&[u8], u32),
+        plan: &mut Plan,
+    ) -> Option<()> {
+        let header = packet.udp_header(datagram, &self.tunnel_ports)?;
+        if self.is_worth_a_step(&header, bytes) {
+            let extra = plan.add_layers(packet.layers());
+            plan.datagram(index, header, extra);
+        } else {
+            self.pass_over(datagram);
         }
-        is_worth_a_step
+        Some(())
     }
 
     /// Routes a packet that is not the usual one. Kept apart, so that the usual one does not pay for it.
@@ -364,7 +386,8 @@ impl Router {
             }
             Ok(Decoded::Udp(header)) => {
                 self.stats.packets_not_tcp += 1;
-                self.unread.count(Unread::udp(&header));
+                self.unread
+                    .count(Unread::udp(header.source_port, header.destination_port));
             }
             Ok(Decoded::Icmp(error)) => {
                 self.stats.packets_not_tcp += 1;
@@ -418,7 +441,9 @@ impl Router {
                 }
                 Ok(Decoded::Udp(header)) => {
                     if !self.is_worth_a_step(&header, datagram.payload()) {
-                        return self.unread.count(Unread::udp(&header));
+                        return self
+                            .unread
+                            .count(Unread::udp(header.source_port, header.destination_port));
                     }
                     let extra = plan.add_extra(layers, Some(datagram));
                     return plan.datagram(index, header, extra);
@@ -445,7 +470,8 @@ impl Router {
             }
             FirstLook::MayBelong => {
                 let first = payload.first().copied().unwrap_or(0);
-                return self.quic.may_have(header, first);
+                let key = |port| flow_from(header, port);
+                return self.quic.may_have(key, header.source_port, first);
             }
             _ => {}
         }
@@ -480,17 +506,28 @@ impl UsualReader for RouteUsual<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn read<A: Address>(self, packet: &UsualPacket<'_, A>) -> Option<()> {
+    fn read<A: Address>(self, packet: UsualPacket<'_, A>) -> Option<()> {
         if let Some(segment) = packet.segment() {
             self.plan.usual_segment(self.index, segment);
             return Some(());
         }
-        let header = packet.datagram(&self.router.tunnel_ports)?;
-        if self.router.route_usual_datagram(&header, self.bytes) {
-            let extra = self.plan.add_layers(packet.layers());
-            self.plan.datagram(self.index, header, extra);
+        let datagram = packet.datagram()?;
+        let router = self.router;
+        let (source, destination) = (datagram.source_port, datagram.destination_port);
+        let is_other = !router.tunnel_ports.may_have_any([source, destination])
+            && match Glance::at(datagram.payload.of(self.bytes)) {
+                Glance::Other => true,
+                Glance::MayBelong(first) => {
+                    let key = |port| packet.datagram_key(port, destination);
+                    !router.quic.may_have(key, source, first)
+                }
+                Glance::Unclear => false,
+            };
+        if is_other {
+            router.pass_over(&datagram);
+            return Some(());
         }
-        Some(())
+        router.route_usual_datagram(packet, &datagram, (self.bytes, self.index), self.plan)
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) struct SoughtFlow {
     hash: u32,
     sought: Sought,
     /// Place of its shard among those of the worker.
-    shard: u8,
+    shard: u32,
 }
 
 impl SoughtFlow {
@@ -85,6 +85,8 @@ pub(crate) struct ShardSet {
     shards: Vec<Shard>,
     /// Of each shard, its place among these.
     places: [u8; SHARDS],
+    /// Hashes the keys of all shards.
+    hasher: KeyHasher,
     /// The secrets, as these shards see them.
     keys: Keys,
 }
@@ -96,12 +98,14 @@ impl ShardSet {
             keys: keys.clone(),
             ..config.clone()
         };
+        let hasher = KeyHasher::default();
         let shards = (first..SHARDS)
             .step_by(stride)
-            .map(|_| Shard::new(config.clone(), shared.clone()))
+            .map(|_| Shard::new(config.clone(), shared.clone(), hasher.clone()))
             .collect();
         Self {
             shards,
+            hasher,
             places: array::from_fn(|shard| (shard / stride) as u8), // fewer than `SHARDS`
             keys,
         }
@@ -110,13 +114,12 @@ impl ShardSet {
     /// Begins to look for a flow whose shard is in this set.
     #[inline]
     pub(super) fn seek(&self, key: &FlowKey) -> SoughtFlow {
+        let hash = self.hasher.hash(key);
         let shard = self.place_of(key);
-        let flows = &self.shards[usize::from(shard)].flows;
-        let hash = flows.hash(key);
         SoughtFlow {
             hash,
-            sought: flows.seek(hash),
-            shard,
+            sought: self.shards[usize::from(shard)].flows.seek(hash),
+            shard: shard.into(),
         }
     }
 
@@ -139,7 +142,7 @@ impl ShardSet {
         for flow in flows {
             if flow.hash != latest {
                 latest = flow.hash;
-                let flows = &self.shards[usize::from(flow.shard)].flows;
+                let flows = &self.shards[flow.shard as usize].flows;
                 sum = sum.wrapping_add(flows.approach(flow.sought));
             }
         }
@@ -147,7 +150,7 @@ impl ShardSet {
     }
 
     /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pass_by(
         &mut self,
         flow: &SoughtFlow,
@@ -155,17 +158,17 @@ impl ShardSet {
         record: &PacketRecord,
         packets: &Packets<'_>,
     ) -> Passage {
-        let shard = &mut self.shards[usize::from(flow.shard)];
         if !segment.is_amid_connection() {
             return Passage::Unclear;
         }
+        let shard = &mut self.shards[flow.shard as usize];
         let (flows, now) = (&mut shard.flows, record.timestamp);
         let sought = match flow.sought {
             // It may have begun with one of the packets that were looked up together.
-            Sought::NOTHING => flows.seek(flow.hash),
+            Sought::NOTHING => flows.seek_again(flow.hash),
             sought => sought,
         };
-        let passage = flows.pass_by(sought, segment, packets.bytes(record), now);
+        let passage = flows.pass_by(sought, segment, || packets.bytes(record), now);
         if passage == Passage::Over {
             (shard.now, shard.last_packet) = (now, record.number);
         }
@@ -182,8 +185,21 @@ impl ShardSet {
         packets: &Packets<'_>,
         output: &mut ShardOutput<'_>,
     ) -> bool {
-        let shard = &mut self.shards[usize::from(flow.shard)];
+        let shard = &mut self.shards[flow.shard as usize];
         shard.continues(index, segment, record, packets, output)
+    }
+
+    /// Takes a SYN of endpoints of which nothing is known, as most are; false, with nothing taken, if there may be more to it.
+    pub(super) fn take_syn(
+        &mut self,
+        flow: &SoughtFlow,
+        segment: &UsualSegment,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+    ) -> bool {
+        let key = HashedKey::new(segment.key, flow.hash);
+        let shard = &mut self.shards[flow.shard as usize];
+        segment.is_lone_syn() && shard.take_syn((&key, flow.sought), segment, record, packets)
     }
 
     /// Takes a packet of a flow; `key` says which flow, and whether the packet goes from the lower to the higher endpoint.
@@ -195,7 +211,7 @@ impl ShardSet {
         output: &mut ShardOutput<'_>,
     ) {
         let key = HashedKey::new(key, flow.hash);
-        let shard = &mut self.shards[usize::from(flow.shard)];
+        let shard = &mut self.shards[flow.shard as usize];
         shard.handle_packet((key, flow.sought), goes_up, packet, output);
     }
 
@@ -375,7 +391,7 @@ struct Shard {
 }
 
 impl Shard {
-    fn new(config: Config, shared: SharedRoom) -> Self {
+    fn new(config: Config, shared: SharedRoom, hasher: KeyHasher) -> Self {
         let handshake_timeout = config.handshake_timeout.unwrap_or(Duration::MAX);
         let limits = [
             OPENING_TIMEOUT,
@@ -392,7 +408,6 @@ impl Shard {
         let most_openings = account.for_openings() / Openings::BYTES_PER_OPENING;
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         let max_flows = config.max_flows.div_ceil(SHARDS);
-        let hasher = KeyHasher::default();
         let flows = FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone());
         Self {
             flows: Flows::new(flows),
@@ -452,6 +467,33 @@ impl Shard {
         self.feed(index, direction, (segment, at), packet, output);
         self.flows.settle(index);
         self.flows.leave(index);
+    }
+
+    /// Takes a SYN and nothing else, if nothing is known of its endpoints; false, with nothing taken, if there may be more to it.
+    ///
+    /// What [`Shard::handle_packet`] and [`Shard::flow_of`] do with it is done here, or is nothing.
+    fn take_syn(
+        &mut self,
+        (key, sought): (&HashedKey, Sought),
+        segment: &UsualSegment,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+    ) -> bool {
+        let is_known = self.flows.find_sought(key, sought).is_some() || self.openings.has(key);
+        if is_known || self.config.retains_packets {
+            return false;
+        }
+        let goes_up = segment.goes_up;
+        let segment = segment.segment(packets.bytes(record));
+        let Some(opening) = Opening::new(goes_up, &segment, record.timestamp) else {
+            return false;
+        };
+        (self.now, self.last_packet) = (record.timestamp, record.number);
+        if !self.closed.has_ended(key, &segment) {
+            self.stats.connections += 1;
+            self.stats.connections_evicted += u64::from(self.openings.insert(key, opening));
+        }
+        true
     }
 
     /// Takes a segment of a connection that has settled; false if the segment belongs to another one, and the settled one has gone.
@@ -1223,6 +1265,9 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) {
         self.now = packet.record.timestamp;
+        if self.datagrams.is_of_none(&flow.0, packet) {
+            return;
+        }
         let before = self.logins.allocated();
         let (logins, mut conclusion) = self.logins();
         if logins.handle(packet, &mut conclusion, output) {

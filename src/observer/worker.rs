@@ -133,22 +133,29 @@ impl Worker {
         // Packets come in trains: most have the same flow as the one before.
         let (mut before, mut flow): (Option<&FlowKey>, _) = (None, SoughtFlow::NONE);
         for (step, sought) in steps.iter().zip(&mut *sought) {
-            *sought = match &step.action {
-                Action::UsualSegment { segment, .. } => {
-                    if before != Some(&segment.key) {
-                        flow = self.shards.seek(&segment.key);
-                        before = Some(&segment.key);
-                    }
-                    flow
+            if let Action::UsualSegment { segment, .. } = &step.action {
+                if before != Some(&segment.key) {
+                    flow = self.shards.seek(&segment.key);
+                    before = Some(&segment.key);
                 }
-                Action::Segment { header, .. } => match plan.segment_header(*header) {
-                    Some(header) => self.shards.seek(&header.flow_key().0),
-                    None => SoughtFlow::NONE,
-                },
-                _ => SoughtFlow::NONE,
-            };
+                *sought = flow;
+            } else {
+                *sought = self.seek_rare(&step.action, plan);
+            }
         }
         black_box(self.shards.approach(sought)); // read now, and not when it is needed
+    }
+
+    /// Looks up the flow of a segment of no usual kind.
+    #[inline(never)]
+    fn seek_rare(&self, action: &Action, plan: &Plan) -> SoughtFlow {
+        match action {
+            Action::Segment { header, .. } => match plan.segment_header(*header) {
+                Some(header) => self.shards.seek(&header.flow_key().0),
+                None => SoughtFlow::NONE,
+            },
+            _ => SoughtFlow::NONE,
+        }
     }
 
     /// Takes steps whose flows were looked up.
@@ -162,27 +169,19 @@ impl Worker {
     ) {
         let (shards, mut output) = self.output(made);
         for (step, sought) in steps.iter().zip(sought) {
-            output.step = step.number;
-            match &step.action {
-                Action::UsualSegment { packet, segment } => {
-                    let Some(record) = packets.records.get(*packet as usize) else {
-                        continue;
-                    };
-                    match shards.pass_by(sought, segment, record, &packets) {
-                        Passage::Over => continue, // as most are
-                        Passage::ToHandshake(at)
-                            if shards.continues(
-                                (sought, at),
-                                segment,
-                                record,
-                                &packets,
-                                &mut output,
-                            ) => {}
-                        _ => take_usual(shards, sought, segment, record, &packets, &mut output),
-                    }
+            if let Action::UsualSegment { packet, segment } = &step.action {
+                let Some(record) = packets.records.get(*packet as usize) else {
+                    continue;
+                };
+                let passage = shards.pass_by(sought, segment, record, &packets);
+                if passage != Passage::Over {
+                    output.step = step.number;
+                    let packet = (segment, record, &packets);
+                    take_usual(shards, (sought, passage), packet, &mut output);
                 }
-                Action::Tick(now) => shards.handle_timeout(*now, &mut output),
-                action => take_rare(shards, sought, action, packets, plan, &mut output),
+            } else {
+                output.step = step.number;
+                take_rare(shards, sought, &step.action, packets, plan, &mut output);
             }
         }
     }
@@ -215,12 +214,19 @@ impl Worker {
 #[inline(never)]
 fn take_usual(
     shards: &mut ShardSet,
-    sought: &SoughtFlow,
-    segment: &UsualSegment,
-    record: &PacketRecord,
-    packets: &Packets<'_>,
+    (sought, passage): (&SoughtFlow, Passage),
+    (segment, record, packets): (&UsualSegment, &PacketRecord, &Packets<'_>),
     output: &mut ShardOutput<'_>,
 ) {
+    let is_taken = match passage {
+        Passage::ToHandshake(at) => {
+            shards.continues((sought, at), segment, record, packets, output)
+        }
+        _ => shards.take_syn(sought, segment, record, packets),
+    };
+    if is_taken {
+        return;
+    }
     let layers;
     let packet = SegmentPacket {
         record,
@@ -269,8 +275,7 @@ fn take_segment(
     shards.handle_packet(sought, header.flow_key(), &packet, output);
 }
 
-/// Takes a packet of no usual kind. Kept apart, so that the others do not pay for it.
-#[cold]
+/// Takes a step of no usual kind. Kept apart, so that the others do not pay for it.
 #[inline(never)]
 fn take_rare(
     shards: &mut ShardSet,
@@ -280,10 +285,11 @@ fn take_rare(
     plan: &Plan,
     output: &mut ShardOutput<'_>,
 ) {
-    if let Action::Segment { .. } = action {
-        return take_segment(shards, sought, action, &packets, plan, output);
-    }
     let (packet, extra) = match action {
+        Action::Segment { .. } => {
+            return take_segment(shards, sought, action, &packets, plan, output);
+        }
+        Action::Tick(now) => return shards.handle_timeout(*now, output),
         Action::Datagram { packet, extra, .. } | Action::Eapol { packet, extra } => (packet, extra),
         Action::IcmpError { packet, error } => {
             let record = packets.records.get(*packet as usize);

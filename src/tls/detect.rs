@@ -98,10 +98,17 @@ fn detect_sslv2(bytes: &[u8]) -> Detection {
 /// in the clear, in records of at most 2¹⁴ bytes. A message version that begins
 /// with 0x7f is a draft of TLS 1.3.
 #[must_use]
+#[inline]
 pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&ContentType::Handshake.0) && is_hello_in_record(bytes)
+}
+
+/// [`is_hello_amid_stream`] for what begins like a record of handshake messages, as few segments do.
+#[inline(never)]
+fn is_hello_in_record(bytes: &[u8]) -> bool {
     let Some(
         [
-            content_type,
+            _,
             3,
             0..=4,
             high,
@@ -126,7 +133,7 @@ pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
         HandshakeType(*handshake_type),
         HandshakeType::ClientHello | HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
     );
-    *content_type == ContentType::Handshake.0 && is_hello && message >= 34 && record <= 1 << 14
+    is_hello && message >= 34 && record <= 1 << 14
 }
 
 /// The same where the first record is too short for the message's header and its version, as programs write that hide hellos from

@@ -49,7 +49,16 @@ impl PlaceIndex {
     /// The first place under this hash, right nearly always; [`NOWHERE`] if there is none.
     #[inline]
     pub(crate) fn first(&self, hash: u32) -> u32 {
-        self.find(hash, |_| true).unwrap_or(NOWHERE)
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = hash as usize;
+        while let Some(slot) = self.slots.get(at & mask) {
+            // An empty slot ends the search, and has no place.
+            if hash_of(*slot) == hash || *slot == EMPTY {
+                return place_of(*slot);
+            }
+            at = at.wrapping_add(1);
+        }
+        NOWHERE
     }
 
     /// The place under this hash for which `is_it` holds.

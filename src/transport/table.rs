@@ -4,7 +4,7 @@
 //! without a packet. For each there is a list in order of age, so that finding
 //! the flows to forget costs nothing for those that stay.
 
-use std::hash::{BuildHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher, Hasher as _};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -63,13 +63,12 @@ impl KeyHasher {
     /// Hashes a key.
     #[must_use]
     #[inline]
-    #[expect(
-        clippy::manual_hash_one,
-        reason = "with several kinds of flows the compiler keeps `hash_one` apart: 3 % of a packet"
-    )]
     pub fn hash(&self, key: &FlowKey) -> u32 {
         let mut hasher = self.0.build_hasher();
-        key.hash(&mut hasher);
+        let ([low, high], last) = key.words();
+        hasher.write_u128(low);
+        hasher.write_u128(high);
+        hasher.write_u64(last);
         hasher.finish() as u32
     }
 
@@ -292,6 +291,14 @@ impl<V> FlowTable<V> {
         Sought(self.index.first(hash))
     }
 
+    /// The same, apart from what most packets take.
+    #[must_use]
+    #[cold]
+    #[inline(never)]
+    pub fn seek_again(&self, hash: u32) -> Sought {
+        self.seek(hash)
+    }
+
     /// The hash of a key in this table.
     #[must_use]
     #[inline]
@@ -308,12 +315,12 @@ impl<V> FlowTable<V> {
 
     /// Reads what will be looked at of a flow that is sought, so that it is in the cache then; `read` does so in the flow itself.
     #[inline]
-    pub fn approach(&self, sought: Sought, read: impl FnOnce(&V) -> u64) -> u64 {
+    pub fn approach(&self, sought: Sought, read: impl FnOnce(Option<&V>) -> u64) -> u64 {
         let Some(entry) = self.entries.get(sought.0 as usize) else {
             return 0;
         };
         let links = u64::from(entry.next) + entry.lifetime as u64;
-        links.wrapping_add(entry.value.as_ref().map_or(0, read))
+        links.wrapping_add(read(entry.value.as_ref()))
     }
 
     /// Notes that a flow was seen, and belongs to a lifetime, if it lies where it was sought, is not past the one it had, and
@@ -321,13 +328,13 @@ impl<V> FlowTable<V> {
     ///
     /// The same as [`FlowTable::find_sought`], [`FlowTable::is_expired`], [`FlowTable::get_mut`] and [`FlowTable::touch`], with one
     /// look at the entry.
-    #[inline]
+    #[inline(always)]
     pub fn pass(
         &mut self,
         key: &FlowKey,
         sought: Sought,
         (lifetime, now): (Lifetime, Timestamp),
-        is_nothing_else: impl FnOnce(&mut V) -> bool,
+        is_nothing_else: impl FnOnce(Option<&mut V>) -> bool,
     ) -> bool {
         let Some(entry) = self.entries.get_mut(sought.0 as usize) else {
             return false;
@@ -336,12 +343,12 @@ impl<V> FlowTable<V> {
             return false;
         }
         // As is nearly always so: not past any lifetime, and not due.
-        let is_fresh = entry.lifetime == lifetime
-            && (0..self.fresh_within).contains(&now.wrapping_since(entry.listed));
+        let age = now.wrapping_since(entry.listed).cast_unsigned();
+        let is_fresh = entry.lifetime == lifetime && age < self.fresh_within.cast_unsigned();
         if !is_fresh && entry.is_expired(&self.limits, now) {
             return false;
         }
-        if !entry.value.as_mut().is_some_and(is_nothing_else) {
+        if !is_nothing_else(entry.value.as_mut()) {
             return false;
         }
         entry.last_seen = now;
@@ -544,6 +551,7 @@ impl<V> FlowTable<V> {
     }
 
     /// Moves the flow at `at` to the end of the list of a lifetime.
+    #[inline(never)]
     fn move_up(&mut self, at: u32, lifetime: Lifetime, now: Timestamp) {
         self.unlink(at);
         let entry = &mut self.entries[at as usize];
@@ -642,7 +650,6 @@ impl<V> FlowTable<V> {
 
 impl<V> FlowEntry<V> {
     /// Whether it had outlived its lifetime by `now`.
-    #[inline]
     fn is_expired(&self, limits: &[i64; LIFETIMES], now: Timestamp) -> bool {
         let limit = limits[self.lifetime as usize];
         now.nanoseconds_since(self.last_seen) >= limit && limit < i64::MAX
@@ -719,7 +726,7 @@ mod tests {
         assert_eq!(table.find_sought(&keys[0], sought[0]), Some(one));
         let sought = table.seek(keys[0].hash);
         assert_eq!(
-            table.approach(sought, |value| u64::from(*value)),
+            table.approach(sought, |value| value.copied().map_or(0, u64::from)),
             u64::from(NONE) + 1
         );
         table.remove(one);

@@ -107,15 +107,21 @@ impl TunnelPorts {
     #[must_use]
     #[inline]
     pub fn find(&self, source: u16, destination: u16) -> Option<UdpTunnel> {
-        if self.may_have(source) | self.may_have(destination) {
+        if self.may_have_any([source, destination]) {
             self.find_in_list(source, destination)
         } else {
             None
         }
     }
 
+    /// Whether one of two ports may be one of these.
+    #[inline(always)]
+    pub(crate) const fn may_have_any(&self, [source, destination]: [u16; 2]) -> bool {
+        self.may_have(source) | self.may_have(destination)
+    }
+
     /// Whether a port may be one of these.
-    #[inline]
+    #[inline(always)]
     const fn may_have(&self, port: u16) -> bool {
         let (word, bit) = place(port);
         self.bits[word] & bit != 0

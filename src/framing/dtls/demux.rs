@@ -39,6 +39,17 @@ fn is_dtls(data: &[u8]) -> bool {
     matches!(data.first(), Some(20..=63))
 }
 
+/// Whether a datagram that begins as ChannelData does may carry DTLS: [`dtls_in`] says no where this does.
+#[inline]
+pub(crate) fn may_have_channel_data(datagram: &[u8]) -> bool {
+    match *datagram {
+        [_, _, high, low, 20..=63, ..] => {
+            usize::from(u16::from_be_bytes([high, low])) <= datagram.len() - 4
+        }
+        _ => false,
+    }
+}
+
 fn channel_data(datagram: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::new(datagram);
     reader.u16().ok()?; // the channel's number

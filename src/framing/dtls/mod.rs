@@ -40,7 +40,7 @@ use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 use super::sealed::KeyUse;
 use super::{Content, MESSAGE_HEADER, Payload, Recipient, SealedUnit, Seen};
 
-pub(crate) use demux::{Opening, dtls_in, number_of_alert, opening};
+pub(crate) use demux::{Opening, dtls_in, may_have_channel_data, number_of_alert, opening};
 use fragment::{Fragment, Given, Messages, Taken};
 pub(crate) use origin::DatagramOrigin;
 use record::{Header, Record, ReplayWindow, Standing};
