@@ -11,11 +11,14 @@ pub(crate) enum TextKind {
     Yaml,
 }
 
+/// Whether a text, without whitespace before it, is of a kind.
+type Recogniser = fn(&str) -> bool;
+
 impl TextKind {
     /// The kind of `text`, which is not TOML or was refused; `None` if it looks like none of them.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let text = text.trim_start();
-        let kinds: [(Self, fn(&str) -> bool); 4] = [
+        let kinds: [(Self, Recogniser); 4] = [
             (Self::Json, is_json),
             (Self::Pem, is_pem),
             (Self::KeyLog, is_key_log),
