@@ -609,7 +609,9 @@ fn a_device_that_begins_again_has_another_login() {
         let again = frames.iter().map(|(_, bytes)| {
             let mut bytes = bytes.clone();
             if let Some(at) = hello(&bytes) {
-                bytes[at + 11] ^= 0x5a; // a byte of the random
+                for byte in &mut bytes[at + 11..][..32] {
+                    *byte ^= 0x5a; // the random
+                }
             }
             bytes
         });

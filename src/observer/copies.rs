@@ -98,9 +98,7 @@ impl Copies {
         let server_random = identity.server_random.filter(is_random);
         if is_login
             && let Some(random) = server_random
-            && self.is_known((Key::ServerRandom(digest(random)), is_login), seen, |_| {
-                true
-            })
+            && self.is_known((Key::ServerRandom(digest(random)), false), seen, |_| true)
         {
             return true;
         }
@@ -149,7 +147,7 @@ impl Copies {
 
     fn is_known(
         &mut self,
-        (key, is_login): (Key, bool),
+        (key, may_be_again): (Key, bool),
         seen: Seen,
         is_same: impl FnOnce(&Seen) -> bool,
     ) -> bool {
@@ -166,11 +164,11 @@ impl Copies {
             .or_else(|| before.time.checked_since(seen.time));
         let ([client, server], [other_client, other_server]) = (before.ends, seen.ends);
         let is_elsewhere = client.address != other_client.address || server != other_server;
-        let most = match is_login {
+        let most = match may_be_again {
             true => MAX_DISTANCE_OF_LOGINS,
             false => MAX_DISTANCE,
         };
-        let is_copy = (is_elsewhere || is_login)
+        let is_copy = (is_elsewhere || may_be_again)
             && distance.is_some_and(|distance| distance <= most)
             && is_same(before);
         if !is_copy {

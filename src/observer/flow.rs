@@ -974,8 +974,8 @@ impl Flow {
         let Stage::Handshake(open) = &mut self.stage else {
             return false;
         };
-        // What only acknowledges the last close is no part of what is reported.
-        if !segment.is_bare() || !open.connection.has_ended() {
+        // What acknowledges the last close, or closes again, is no part of what is reported.
+        if segment.wire_length > 0 || !open.connection.has_ended() {
             open.connection.note_packet(direction, at);
         }
         let delivery = open.connection.delivery_mut();
@@ -1311,10 +1311,8 @@ impl Flow {
         }
         self.tcp.settle_delivery(open.connection.delivery_mut());
         open.connection.note_ignored_closes();
-        if Direction::BOTH
-            .iter()
-            .any(|way| self.tcp.is_contradictory(*way))
-        {
+        let is_contradictory = |way: &Direction| self.tcp.is_contradictory(*way);
+        if Direction::BOTH.iter().any(is_contradictory) {
             open.connection.note_contradictory();
         }
         let mut lost_in_network = PerDirection::default();

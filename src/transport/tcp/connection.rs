@@ -65,6 +65,8 @@ struct Half {
     is_absent: bool,
     /// Whether it sent SYN-ACKs of different numbers: what its peer acknowledges decides between them.
     has_rival: bool,
+    /// Whether its FIN came after bytes in the place of it.
+    is_fin_amid_bytes: bool,
 }
 
 /// How far behind its SYN a direction may have come before the SYN is captured: as far as the other direction may be late.
@@ -388,16 +390,13 @@ impl TcpConnection {
         }
     }
 
-    /// Whether bytes of `direction` came in the place of its FIN and behind it, and its peer has taken the FIN and nothing else: then the
-    /// bytes are none of its sender's.
+    /// Whether bytes of `direction` came in the place of its FIN, which came later, and its peer has taken the FIN and nothing else: then
+    /// the bytes are none of its sender's.
     #[must_use]
     pub fn is_contradictory(&self, direction: Direction) -> bool {
         let half = &self.halves[direction];
-        let is_amid_bytes =
-            |fin: SeqNumber| half.assembler.is_started() && half.assembler.next().since(fin) > 0;
-        let is_taken = |fin: SeqNumber| half.assembler.acknowledged() == Some(fin.after(1));
-        half.fin
-            .is_some_and(|fin| is_amid_bytes(fin) && is_taken(fin))
+        let end = half.fin.map(|fin| fin.after(1));
+        half.is_fin_amid_bytes && end.is_some() && half.assembler.acknowledged() == end
     }
 
     /// The most that the sender of `direction` may have let its peer send ahead, in bytes.
@@ -534,7 +533,10 @@ impl TcpConnection {
             // Once all before a FIN has come, another number is none of this stream.
             let has_ended = half.fin == Some(half.assembler.next()) && half.assembler.is_started();
             if !has_ended {
-                half.fin = Some(segment.first_byte().after(segment.wire_length));
+                let fin = segment.first_byte().after(segment.wire_length);
+                let next = half.assembler.next();
+                half.is_fin_amid_bytes = half.assembler.is_started() && next.since(fin) > 0;
+                half.fin = Some(fin);
             }
         }
         half.has_reset |= segment.flags.rst;
@@ -1025,7 +1027,9 @@ impl TcpConnection {
         }
         let half = &self.halves[direction];
         let sent = SentWith {
-            end: half.assembler.offset(end_of(segment)),
+            end: half
+                .assembler
+                .offset(segment.first_byte().after(segment.wire_length)),
             acknowledged: (segment.flags.ack && self.is_started(peer))
                 .then(|| self.halves[peer].assembler.offset(segment.acknowledgment)),
         };
@@ -1035,7 +1039,7 @@ impl TcpConnection {
             }
             states[direction].note_reset(sent, half.is_foreign(segment), time);
         } else {
-            states[direction].note_after_reset(sent, time);
+            states[direction].note_after_reset(sent, segment.flags.fin, time);
         }
     }
 

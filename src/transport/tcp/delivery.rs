@@ -115,11 +115,15 @@ impl SentWith {
     /// Whether a segment of the same sender shows that it went on after this one: it has new bytes, or acknowledges more.
     /// What repeats the same numbers may have been sent before, and captured later.
     fn is_before(self, other: Self) -> bool {
-        let acknowledges_more = match (self.acknowledged, other.acknowledged) {
+        is_beyond(other.end, self.end) || self.acknowledges_less_than(other)
+    }
+
+    /// Whether a segment of the same sender acknowledges more: then it was sent later.
+    fn acknowledges_less_than(self, other: Self) -> bool {
+        match (self.acknowledged, other.acknowledged) {
             (Some(before), Some(after)) => is_beyond(after, before),
             _ => false,
-        };
-        is_beyond(other.end, self.end) || acknowledges_more
+        }
     }
 
     /// Whether a segment of the same sender has data that follow this one, and acknowledges no less: one that was sent before does not. Where
@@ -393,13 +397,14 @@ impl DeliveryState {
     }
 
     /// Notes a segment of the sender that is no reset, and may have been sent after one.
-    pub(super) fn note_after_reset(&mut self, sent: SentWith, now: Timestamp) {
+    pub(super) fn note_after_reset(&mut self, sent: SentWith, is_fin: bool, now: Timestamp) {
         if let Some(reset) = &mut self.reset {
             let since = now.checked_since(reset.at);
             // What reaches less far, or acknowledges less, was sent before the reset and is late.
             let is_late = sent.is_before(self.reset_sent);
             self.is_sent_after_reset |= self.reset_sent.is_before(sent);
-            self.is_data_after_reset |= self.reset_sent.is_before_data_of(sent);
+            self.is_data_after_reset |= self.reset_sent.is_before_data_of(sent)
+                || is_fin && self.reset_sent.acknowledges_less_than(sent);
             self.is_heard_after_reset |= !is_late && since.is_some_and(|since| since >= REORDERED);
             reset.was_ignored_by_sender |=
                 since.is_some_and(|since| since >= AFTER_RESET) && self.reset_sent.is_before(sent);
