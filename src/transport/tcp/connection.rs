@@ -386,7 +386,7 @@ impl TcpConnection {
         } else {
             // What was not acknowledged may be forged, and not be what precedes the FIN.
             let taken = own.acknowledged().filter(|end| end.since(own.next()) < 0);
-            own.is_started() && is_before(taken.unwrap_or(own.next()))
+            own.is_started() && is_before(taken.unwrap_or_else(|| own.next()))
         }
     }
 

@@ -508,7 +508,7 @@ mod tests {
         let reset = |followed| {
             let mut state = DeliveryState::default();
             state.note_reset(sent, false, at(0));
-            state.note_after_reset(sent, at(followed));
+            state.note_after_reset(sent, false, at(followed));
             let before = state.reset.unwrap().is_foreign();
             state.note_refused();
             (before, state.reset.unwrap().is_foreign())
@@ -526,7 +526,7 @@ mod tests {
         for late in [sent(100, 0), sent(40, 517)] {
             let mut state = DeliveryState::default();
             state.note_reset(sent(100, 517), false, at(0));
-            state.note_after_reset(late, at(9));
+            state.note_after_reset(late, false, at(9));
             state.note_refused(); // the receiver has closed
             assert!(!state.reset.unwrap().is_foreign(), "{late:?}");
         }
@@ -594,14 +594,14 @@ mod tests {
         };
         let reset = || {
             let mut state = DeliveryState::default();
-            state.note_after_reset(sent(0, 517), at(0));
+            state.note_after_reset(sent(0, 517), false, at(0));
             assert_eq!(state.reset, None);
             state.note_reset(sent(0, 517), false, at(10));
             state
         };
         let is_foreign = |end, acknowledged, time| {
             let mut state = reset();
-            state.note_after_reset(sent(end, acknowledged), at(time));
+            state.note_after_reset(sent(end, acknowledged), false, at(time));
             state.reset.unwrap().is_foreign()
         };
         assert!(is_foreign(1448, 517, 15));
