@@ -1,28 +1,32 @@
 //! One flow: its transport, and what is done with what that delivers.
 
+mod before_tls;
+mod open;
+mod order;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode::{Layers, Segment, SeqNumber, UsualSegment};
-use crate::decrypt::Keys;
-use crate::dialogue::{self, Dialogue, DialogueStep};
-use crate::event::{Protocol, WireMarks};
+use crate::dialogue::{self, Dialogue};
+use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Answer, Close, Conflict, Tracker};
+use crate::handshake::Answer;
 use crate::memory::boxed;
 use crate::time::Timestamp;
-use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
+use crate::tls::is_hello_amid_stream;
 use crate::transport::Lifetime;
-use crate::transport::tcp::{
-    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments, RecentBytes,
-    Suspects, TcpConnection,
-};
+use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, Finding, Suspects, TcpConnection};
 
 use super::account::LARGE_HANDSHAKE;
 use super::flows::SettledFlow;
 use super::in_step::{InStep, Over};
 use super::retained::RetainedPackets;
 use super::sources::{SourceId, Sources};
+
+use before_tls::Before;
+pub(super) use open::{HandshakeContext, Open, Spares};
+use order::{Waiting, is_beyond_order, lies_beyond_order};
 
 /// A flow: a TCP connection.
 #[derive(Debug)]
@@ -54,26 +58,9 @@ pub(super) struct Flow {
 
 /// Before TLS began, a segment has waited in vain: no more will.
 const IS_ORDER_LOST: u8 = 1;
+
 /// It is among the [`Holders`](super::holders::Holders).
 const IS_HOLDER: u8 = 2;
-
-/// With what a direction began, before a hello.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Before {
-    /// Nothing so far, or a hello.
-    #[default]
-    Nothing,
-    /// Something else than TLS.
-    Plain,
-    /// A record that is no hello: the capture began amid TLS, or the other direction is late.
-    Record,
-}
-
-impl Before {
-    fn is_any(self) -> bool {
-        self != Self::Nothing
-    }
-}
 
 /// How much is done for a flow.
 #[derive(Debug)]
@@ -107,78 +94,11 @@ pub(super) enum Continued {
     WithData,
 }
 
-/// Segments that acknowledge what has not been delivered yet, and what a handshake needs to know that begins with one of them.
-#[derive(Debug)]
-struct Waiting {
-    segments: PendingSegments,
-    source: Arc<str>,
-    layers: Layers,
-    collects_ladders: bool,
-}
-
-/// An open handshake.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) connection: Tracker,
-    /// The file or interface that its first packet came from.
-    pub(super) source: Arc<str>,
-    /// The VLAN tags and the tunnels around its first packet that has some.
-    pub(super) layers: Layers,
-    /// What was spoken before.
-    pub(super) dialogue: Dialogue,
-    /// Whether its proxy is still to be noted for the other connection that the proxy has.
-    pub(super) is_relay_due: bool,
-    /// Bytes of memory that it takes, as last counted.
-    pub(super) allocated: usize,
-    /// The bytes that were delivered last.
-    recent: PerDirection<RecentBytes>,
-    /// Bytes that were sent again with another content.
-    pub(super) conflict: Conflict,
-    /// The segments with FINs: what comes before may arrive after them.
-    fins: PerDirection<Option<Arrival>>,
-    /// When it began.
-    pub(super) since: Timestamp,
-    /// When it last made progress.
-    last_progress: Timestamp,
-}
-
 /// A byte is enough for the number of these in a conversation, and there is one in each flow.
 const CONVERSATION_UNIT: usize = 16;
 
 /// How long retransmissions may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
-
-/// What a handshake needs to know of its first packet, and of the run.
-pub(super) struct HandshakeContext<'c> {
-    pub(super) source: &'c Arc<str>,
-    pub(super) layers: &'c Layers,
-    pub(super) keys: &'c Keys,
-    /// Whether its steps are collected.
-    pub(super) collects_ladders: bool,
-    /// What earlier handshakes have left.
-    pub(super) spares: &'c mut Spares,
-}
-
-/// What handshakes that were reported leave for those that begin: their memory, with lists and buffers whose room is used again.
-#[derive(Debug, Default)]
-#[expect(
-    clippy::vec_box,
-    reason = "the boxes are what is kept: a handshake that begins takes one as it is"
-)]
-pub(super) struct Spares(Vec<Box<Open>>);
-
-/// Handshakes whose room is kept, by worker: about as many as begin while others are reported. Each has about 4 KB.
-const MAX_SPARES: usize = 64;
-
-impl Spares {
-    /// Keeps what a handshake leaves that was reported. What was seen in it is dropped.
-    pub(super) fn keep(&mut self, mut open: Box<Open>, keys: &Keys) {
-        if self.0.len() < MAX_SPARES {
-            open.clear(keys);
-            self.0.push(open);
-        }
-    }
-}
 
 impl Flow {
     pub(super) fn new(first_went_up: bool, first_seen: Timestamp) -> Self {
@@ -273,48 +193,6 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_closing(),
             Stage::Watching(_) | Stage::Done { .. } => false,
-        }
-    }
-
-    /// Whether segments wait for what they acknowledge.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.is_some() && !self.is_decided()
-    }
-
-    /// Whether it holds segments: out of order, or not believed.
-    pub(super) fn holds_segments(&self) -> bool {
-        self.waiting.is_some() || self.suspects.is_some() || self.tcp.is_holding()
-    }
-
-    /// Whether it is noted as one that holds segments.
-    pub(super) const fn is_holder(&self) -> bool {
-        self.notes & IS_HOLDER != 0
-    }
-
-    /// Notes whether it is one that holds segments.
-    pub(super) const fn note_holder(&mut self, is_holder: bool) {
-        if is_holder {
-            self.notes |= IS_HOLDER;
-        } else {
-            self.notes &= !IS_HOLDER;
-        }
-    }
-
-    /// Gives up what is held, but for segments that wait for their turn: holes in a handshake are gaps from now on, and segments that
-    /// nobody has confirmed are forgotten.
-    pub(super) fn give_up_held(&mut self, budget: &mut Budget) {
-        if let Some(mut suspects) = self.take_suspects(budget) {
-            suspects.clear(budget);
-        }
-        for direction in Direction::BOTH {
-            if let Stage::Handshake(open) = &mut self.stage {
-                self.tcp
-                    .skip_holes(direction, budget, &mut |sender, delivery| {
-                        open.deliver(sender, delivery);
-                    });
-            } else {
-                self.tcp.clear(direction, budget);
-            }
         }
     }
 
@@ -761,209 +639,6 @@ impl Flow {
         self.feed(direction, segment, at, budget)
     }
 
-    /// Notes a reset before TLS. It may be forged: hosts that go on show it.
-    fn note_early_reset(
-        &mut self,
-        sender: Direction,
-        segment: &Segment<'_>,
-        at: Arrival,
-        budget: &mut Budget,
-    ) {
-        let is_early = segment.flags.rst && self.tcp.is_accepted();
-        if is_early && self.has_room_for_suspects(budget) {
-            let at = self.tcp.arrival(sender, segment, at);
-            let suspects = self.suspects.get_or_insert_default();
-            suspects.keep_reset(sender, at);
-        }
-    }
-
-    fn early_reset(&self) -> Option<(Direction, Arrival)> {
-        self.suspects.as_ref()?.reset()
-    }
-
-    /// Takes a segment that has waited for its turn.
-    fn take_late(
-        &mut self,
-        waiting: &PendingSegment,
-        context: &mut HandshakeContext<'_>,
-        budget: &mut Budget,
-    ) {
-        let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
-        self.tcp.note_turn(direction, &segment);
-        if let Stage::Watching(_) = self.stage {
-            self.watch(direction, &segment, at, context, budget);
-        }
-        if let (Stage::Handshake(open), false) = (&mut self.stage, waiting.is_noted) {
-            let last = open.connection.last_packet();
-            if last.packet < at.packet {
-                open.connection.note_packet(direction, at);
-            }
-            let delivery = open.connection.delivery_mut();
-            self.tcp
-                .note_delivery(direction, &segment, at.time, delivery);
-        }
-        self.feed(direction, &segment, at, budget);
-    }
-
-    /// Whether a segment was sent after something that has not been delivered yet, and that matters.
-    fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let waits = |waiting: &Waiting| waiting.segments.any(|way, _| way == direction);
-        let is_behind = segment.flags.rst && self.waiting.as_deref().is_some_and(waits);
-        if !is_behind && !self.tcp.must_wait(direction, segment) || segment.is_bare() {
-            return false;
-        }
-        match &self.stage {
-            Stage::Handshake(_) => true,
-            Stage::Done { .. } => false,
-            Stage::Watching(_) => self.must_wait_before_tls(direction, segment),
-        }
-    }
-
-    /// The same before TLS has begun: only what may be its beginning, a step of a dialogue, or an alert or a close that
-    /// answers one of them, waits. So does a reset: a receiver believes none but one with the number of the next byte (RFC 5961 §3).
-    fn must_wait_before_tls(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        if self.waiting.is_some() {
-            return true; // what follows a segment that waits does, too
-        }
-        let is_step = segment.flags.fin || segment.flags.rst || !segment.payload.is_empty();
-        is_step
-            && self.notes & IS_ORDER_LOST == 0
-            && self.may_wait_before_tls(direction, segment)
-            && self.tcp.delivered(direction) <= dialogue::MAX_BYTES
-            && !is_beyond_order(&self.tcp, direction.flip())
-            && !(segment.flags.rst && is_beyond_order(&self.tcp, direction))
-            && may_precede_tls(segment.payload)
-    }
-
-    /// Whether a segment is the next in its direction, or lies behind what has not been captured yet and may be records, or a
-    /// bare FIN: where the ClientHello comes late, so do what answers it and what follows the answer.
-    fn may_wait_before_tls(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let ahead = self.tcp.ahead(direction, segment.first_byte());
-        let may_follow_hello = segment.payload.is_empty() || may_be_records(segment.payload);
-        ahead == 0 || ahead > 0 && may_follow_hello
-    }
-
-    /// Keeps a segment until what it acknowledges has been delivered.
-    fn hold(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        at: Arrival,
-        context: &mut HandshakeContext<'_>,
-        budget: &mut Budget,
-    ) {
-        let is_noted = self.note(direction, segment, at);
-        self.tcp.acknowledge(direction, segment);
-        if let (true, Stage::Handshake(open)) = (segment.flags.fin, &mut self.stage) {
-            // Its header counts at once, so a later segment may deliver this close.
-            let arrival = self.tcp.arrival(direction, segment, at);
-            open.note_fin(direction, arrival);
-        }
-        let waiting = self.waiting.get_or_insert_with(|| {
-            Box::new(Waiting {
-                segments: PendingSegments::default(),
-                source: Arc::clone(context.source),
-                layers: *context.layers,
-                collects_ladders: context.collects_ladders,
-            })
-        });
-        let is_held = waiting
-            .segments
-            .push(direction, segment, at, is_noted, budget);
-        if let (false, Stage::Handshake(open)) = (is_held, &mut self.stage) {
-            open.connection.note_truncated();
-        }
-    }
-
-    /// Takes the segments whose turn has come, and by `now` those that have waited too long: what they wait for is given
-    /// up. Without `now`, no segment waits any longer.
-    pub(super) fn release_waiting(
-        &mut self,
-        now: Option<Timestamp>,
-        keys: &Keys,
-        spares: &mut Spares,
-        budget: &mut Budget,
-    ) {
-        let Some(mut waiting) = self.waiting.take() else {
-            return;
-        };
-        let Waiting {
-            segments,
-            source,
-            layers,
-            collects_ladders,
-        } = &mut *waiting;
-        let mut context = HandshakeContext {
-            source,
-            layers,
-            keys,
-            collects_ladders: *collects_ladders,
-            spares,
-        };
-        while !self.is_decided() {
-            let tcp = &self.tcp;
-            let is_ready = |direction, segment: &Segment<'_>| !tcp.must_wait(direction, segment);
-            let next = segments.take_ready(budget, is_ready).or_else(|| {
-                let overdue = match now {
-                    Some(now) => segments.take_overdue(now, budget),
-                    None => segments.take_first(budget),
-                }?;
-                self.give_up(&overdue, budget);
-                Some(overdue)
-            });
-            let Some(next) = next else { break };
-            if let (Some(now), Stage::Handshake(open)) = (now, &mut self.stage) {
-                open.connection
-                    .note_late(next.direction.flip(), next.arrival.time, now);
-            }
-            self.take_late(&next, &mut context, budget);
-        }
-        if !segments.is_empty() {
-            self.waiting = Some(waiting);
-        }
-    }
-
-    /// Lets nothing wait any longer before TLS has begun if a segment shows that the connection carries something else: its
-    /// data is not held.
-    fn give_up_order(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        context: &mut HandshakeContext<'_>,
-        budget: &mut Budget,
-    ) {
-        let Some(waiting) = &self.waiting else { return };
-        let is_records = |way, held: &Segment<'_>| way == direction && may_be_records(held.payload);
-        if self.has_handshake()
-            || may_precede_tls(segment.payload)
-            || waiting.segments.any(is_records)
-        {
-            return;
-        }
-        self.notes |= IS_ORDER_LOST;
-        self.release_waiting(None, context.keys, context.spares, budget);
-    }
-
-    /// Gives up what a segment has waited for.
-    fn give_up(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
-        let direction = waiting.direction;
-        let Stage::Handshake(open) = &mut self.stage else {
-            self.notes |= IS_ORDER_LOST;
-            return self.tcp.note_absent(direction.flip());
-        };
-        let segment = waiting.segment();
-        let tcp = &mut self.tcp;
-        tcp.give_up(
-            direction,
-            &segment,
-            waiting.arrival,
-            budget,
-            &mut |sender, delivery| {
-                open.deliver(sender, delivery);
-            },
-        );
-    }
-
     /// Whether nothing that follows can change the report on the open handshake.
     fn is_decided(&self) -> bool {
         matches!(&self.stage, Stage::Handshake(open) if open.connection.is_decided())
@@ -982,227 +657,6 @@ impl Flow {
         self.tcp
             .note_delivery(direction, segment, at.time, delivery);
         true
-    }
-
-    /// Looks whether TLS begins with this segment; takes care of the order of the bytes before.
-    fn watch(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        at: Arrival,
-        context: &mut HandshakeContext<'_>,
-        budget: &mut Budget,
-    ) {
-        if self.before[direction].is_any() {
-            return self.watch_dialogue(direction, segment, at, context, budget);
-        }
-        if segment.wire_length == 0 {
-            if self.before[direction.flip()].is_any() && self.tcp.is_holding() {
-                return self.watch_dialogue(direction, segment, at, context, budget);
-            }
-            return self.tcp.acknowledge(direction, segment);
-        }
-        let ahead = self.tcp.ahead(direction, segment.first_byte());
-        if ahead > 0 {
-            self.tcp
-                .push(direction, segment, at, budget, &mut |_, _| {});
-            return;
-        }
-        self.tcp.begin(direction, segment);
-        let known = ahead.unsigned_abs();
-        if known >= segment.wire_length {
-            return; // a retransmission
-        }
-        let first = segment.payload.get(known as usize..).unwrap_or_default();
-        match detect(first) {
-            Detection::Other => {
-                let is_record = RecordHeader::read(first).is_ok();
-                self.before[direction] = if is_record {
-                    Before::Record
-                } else {
-                    Before::Plain
-                };
-                self.watch_dialogue(direction, segment, at, context, budget);
-            }
-            _ => self.begin(direction, segment, at, context, budget),
-        }
-    }
-
-    /// Takes a segment of a direction that began with something else than TLS: the dialogue before TLS, if TLS comes.
-    fn watch_dialogue(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        at: Arrival,
-        context: &mut HandshakeContext<'_>,
-        budget: &mut Budget,
-    ) {
-        let ahead = self.tcp.ahead(direction, segment.first_byte());
-        // A hello that begins a segment counts, wherever the segment lies: what came before may be lost.
-        if is_hello_amid_stream(segment.payload) {
-            if ahead != 0 {
-                self.tcp.restart(direction, segment.first_byte(), budget);
-            }
-            return self.begin(direction, segment, at, context, budget);
-        }
-        let is_over = lies_beyond_order(&self.tcp, direction, segment.first_byte());
-        if !self.tcp.is_holding() {
-            // The usual case by far, for traffic that is not TLS: in order, and looked at above.
-            if is_over {
-                return;
-            }
-            let is_done = match &mut self.stage {
-                Stage::Watching(dialogue) if ahead == 0 => {
-                    let step = dialogue.take(direction, segment.payload, at.time);
-                    self.is_downgraded = dialogue.is_downgraded();
-                    step == DialogueStep::More
-                }
-                _ => false,
-            };
-            if is_done {
-                return self.tcp.skip_in_order(direction, segment);
-            }
-        }
-        let is_held_too_much = ahead > 0 && budget.is_half_spent(); // the rest is for handshakes
-        if is_over || is_held_too_much {
-            return self.tcp.clear(direction, budget);
-        }
-        let before = self.before;
-        let is_in_view = self.tcp.in_view();
-        let first_bytes = self.tcp.first_bytes();
-        let has_opening = self.tcp.has_opening();
-        // How far each direction has come, if its stream has begun.
-        let known = PerDirection(Direction::BOTH.map(|way| {
-            let is_started = self.tcp.is_started(way);
-            is_started.then(|| self.tcp.delivered(way))
-        }));
-        let early_reset = self.early_reset();
-        let stage = &mut self.stage;
-        // Who sent the hello, and what it had acknowledged.
-        let mut hello = None;
-        let mut deliver = |sender: Direction, delivery: Delivery<'_>| {
-            let Delivery::Chunk(chunk) = delivery else {
-                return;
-            };
-            if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
-            {
-                let skipped = match dialogue.take(sender, bytes, arrival.time) {
-                    DialogueStep::More => return,
-                    DialogueStep::TlsBegins(skipped) => skipped,
-                    DialogueStep::TlsBegan => 0,
-                };
-                let mut open = Open::new(std::mem::take(dialogue), at, context);
-                open.note_directions(is_in_view, before, (first_bytes, has_opening), at);
-                if let Some((sender, at)) = early_reset {
-                    open.connection.handle_close(sender, Close::Rst, at);
-                }
-                let rest = bytes.get(skipped..).unwrap_or_default();
-                hello = Some((sender, arrival.acknowledged));
-                // The peer's stream will begin where the hello was sent: what it acknowledges is counted from there.
-                let peer = sender.flip();
-                let joins = |acknowledged: u32| {
-                    let is_behind = |known: u32| acknowledged.wrapping_sub(known).cast_signed() > 0;
-                    before[peer].is_any() || known[peer].is_none_or(is_behind)
-                };
-                let arrival = Arrival {
-                    acknowledged: arrival
-                        .acknowledged
-                        .map(|bytes| if joins(bytes) { 0 } else { bytes }),
-                    ..arrival
-                };
-                let Open {
-                    connection,
-                    dialogue,
-                    recent,
-                    ..
-                } = &mut *open;
-                let held = (
-                    dialogue.held(sender),
-                    arrival.ending_before(rest.len() as u32),
-                );
-                for (bytes, arrival) in [held, (rest, arrival)] {
-                    if !bytes.is_empty() {
-                        recent[sender].note(bytes, arrival.end);
-                        connection.handle_chunk(sender, Chunk::Bytes(bytes, arrival));
-                    }
-                }
-                *stage = Stage::Handshake(open);
-            } else if let Stage::Handshake(open) = stage {
-                open.handle_chunk(sender, chunk);
-            }
-        };
-        if segment.wire_length > 0 {
-            self.tcp.push(direction, segment, at, budget, &mut deliver);
-        }
-        self.tcp.acknowledge(direction, segment);
-        for way in Direction::BOTH {
-            if before[way].is_any() {
-                self.tcp.skip_overdue(way, at.time, budget, &mut deliver);
-            }
-        }
-        if let Stage::Watching(dialogue) = &self.stage {
-            self.is_downgraded = dialogue.is_downgraded();
-        }
-        if let Some((sender, acknowledged)) = hello {
-            let peer = sender.flip();
-            // Where nothing of the peer's stream is known yet, the segment that brought the hello says where it goes on.
-            let is_unknown = sender == direction && !self.tcp.is_started(peer);
-            let acknowledged = acknowledged
-                .map(|offset| self.tcp.at(peer, offset))
-                .or_else(|| (is_unknown && segment.flags.ack).then_some(segment.acknowledgment));
-            // The hello waited for plain text before it: what it acknowledges and is not in view yet is plain text, too.
-            if acknowledged.is_some_and(|next| self.tcp.ahead(peer, next) > 0) {
-                self.before[peer] = Before::Plain;
-            }
-            self.join_peer(sender, acknowledged, budget);
-        }
-    }
-
-    /// A handshake begins with this segment.
-    fn begin(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        at: Arrival,
-        context: &mut HandshakeContext<'_>,
-        budget: &mut Budget,
-    ) {
-        let dialogue = match &mut self.stage {
-            Stage::Watching(dialogue) => std::mem::take(dialogue),
-            _ => Dialogue::default(),
-        };
-        let mut open = Open::new(dialogue, at, context);
-        let is_in_view = self.tcp.in_view();
-        let first_bytes = self.tcp.first_bytes();
-        let has_opening = self.tcp.has_opening();
-        open.note_directions(is_in_view, self.before, (first_bytes, has_opening), at);
-        if let Some((sender, at)) = self.early_reset() {
-            open.connection.handle_close(sender, Close::Rst, at);
-        }
-        self.stage = Stage::Handshake(open);
-        if !self.tcp.is_started(direction) {
-            self.tcp.restart(direction, segment.first_byte(), budget);
-        }
-        let acknowledged = segment.flags.ack.then_some(segment.acknowledgment);
-        self.join_peer(direction, acknowledged, budget);
-    }
-
-    /// Begins the opposite direction's stream of records, where its bytes so far were none, or plain text: behind what the
-    /// sender of the hello had acknowledged.
-    fn join_peer(
-        &mut self,
-        direction: Direction,
-        acknowledged: Option<SeqNumber>,
-        budget: &mut Budget,
-    ) {
-        let peer = direction.flip();
-        if let Some(next) = acknowledged
-            && (self.before[peer].is_any() || !self.tcp.is_started(peer))
-        {
-            self.tcp.restart(peer, next, budget);
-        }
-        self.before = PerDirection::default();
-        self.has_shortcut = self.tcp.in_view();
     }
 
     /// Feeds a segment to the open handshake; true if it shows that a peer still tries to continue.
@@ -1364,168 +818,6 @@ impl Flow {
     fn is_any_plain(&self) -> bool {
         self.before.iter().any(|before| before.is_any())
     }
-}
-
-impl Open {
-    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Box<Self> {
-        let spare = context.spares.0.pop();
-        let mut open = spare.unwrap_or_else(|| Box::new(Self::blank(at, context)));
-        // Some 2 KB, of which only this differs from one that was cleared.
-        open.connection.begin(at);
-        open.source.clone_from(context.source);
-        open.layers = *context.layers;
-        (open.since, open.last_progress) = (at.time, at.time);
-        let packets = dialogue.tds();
-        open.is_relay_due = dialogue.proxy().is_some() && !dialogue.was_refused();
-        open.dialogue = dialogue;
-        if let Some(packets) = packets {
-            open.connection.unwrap_tds(packets, context.keys);
-        }
-        if context.collects_ladders {
-            open.connection.collect_ladder(context.source);
-        }
-        open
-    }
-
-    /// One in which nothing was seen.
-    fn blank(at: Arrival, context: &HandshakeContext<'_>) -> Self {
-        Self {
-            connection: Tracker::new(Protocol::Tls, at, context.keys),
-            source: Arc::clone(context.source),
-            layers: *context.layers,
-            is_relay_due: false,
-            dialogue: Dialogue::default(),
-            allocated: 0,
-            recent: PerDirection::default(),
-            conflict: Conflict::default(),
-            fins: PerDirection::default(),
-            since: at.time,
-            last_progress: at.time,
-        }
-    }
-
-    /// Drops what was seen, and keeps the room for more. What [`Open::new`] sets is left as it is.
-    fn clear(&mut self, keys: &Keys) {
-        self.connection.clear(keys);
-        self.dialogue = Dialogue::default();
-        self.allocated = 0;
-        self.recent.iter_mut().for_each(RecentBytes::clear);
-        self.conflict = Conflict::default();
-        self.fins = PerDirection::default();
-    }
-
-    /// Notes a FIN that may have to wait for what precedes it. One that lies further ahead takes the place of one that was refuted.
-    fn note_fin(&mut self, sender: Direction, at: Arrival) {
-        let known = &mut self.fins[sender];
-        if known.is_none_or(|known| at.end.wrapping_sub(known.end).cast_signed() > 0) {
-            *known = Some(at);
-        }
-    }
-
-    /// Whether an empty segment in the place of its sender's FIN was sent after that: it acknowledges more. A host counts its own FIN
-    /// from then on, so another one sent the FIN.
-    fn refutes_fin(&self, sender: Direction, at: Arrival) -> bool {
-        let fin = self.fins[sender].filter(|fin| fin.end == at.end.wrapping_add(1));
-        let before = fin.and_then(|fin| fin.acknowledged);
-        before.is_some_and(|before| at.had_received(before.wrapping_add(1)) == Some(true))
-    }
-
-    /// Takes back a FIN that another host sent.
-    fn take_back_fin(&mut self, sender: Direction) {
-        self.fins[sender] = None;
-        self.connection.take_back_fin(sender);
-    }
-
-    /// When the FIN came that is delivered with the segment captured `at`.
-    fn fin_at(&self, sender: Direction, at: Arrival) -> Arrival {
-        let noted = self.fins[sender].filter(|fin| fin.end == at.end);
-        noted.unwrap_or(at)
-    }
-
-    /// Hands to the handshake what the transport delivers; true if `sender` has closed now.
-    fn deliver(&mut self, sender: Direction, delivery: Delivery<'_>) -> bool {
-        let (how, at) = match delivery {
-            Delivery::Chunk(chunk) => {
-                self.handle_chunk(sender, chunk);
-                return false;
-            }
-            Delivery::Fin(at) => (Close::Fin, self.fin_at(sender, at)),
-            Delivery::Rst(at) => (Close::Rst, at),
-        };
-        self.connection.handle_close(sender, how, at)
-    }
-
-    /// Bytes of memory that it takes, without its own record.
-    pub(super) fn allocated_now(&self) -> usize {
-        let recent = self.recent.iter().map(RecentBytes::held);
-        self.connection.allocated() + recent.sum::<usize>()
-    }
-
-    fn handle_chunk(&mut self, sender: Direction, chunk: Chunk<'_>) {
-        if let Chunk::Bytes(bytes, arrival) = chunk {
-            let recent = &mut self.recent[sender];
-            if self.connection.continues_data(sender, bytes) {
-                recent.note_sealed(bytes, arrival.end);
-            } else {
-                recent.note(bytes, arrival.end);
-            }
-        }
-        self.connection.handle_chunk(sender, chunk);
-    }
-
-    /// Tells the handshake what was seen of both directions before it began.
-    ///
-    /// Plain text counts as what a side said first only where the opening shows that it did, or where both sides spoke it: amid a
-    /// connection, any bytes look like plain text, and what follows them in a late direction came before them.
-    fn note_directions(
-        &mut self,
-        is_in_view: PerDirection<bool>,
-        before: PerDirection<Before>,
-        ([forward, reverse], has_opening): ([Option<SeqNumber>; 2], PerDirection<bool>),
-        at: Arrival,
-    ) {
-        let first_bytes = PerDirection([forward, reverse]);
-        let is_dialogue = before.iter().all(|before| *before == Before::Plain);
-        for direction in Direction::BOTH {
-            if is_in_view[direction] {
-                self.connection.note_packet(direction, at);
-            }
-            let is_first = has_opening[direction] || is_dialogue;
-            match before[direction] {
-                Before::Plain if is_first => self.connection.note_plain(direction),
-                Before::Nothing if first_bytes[direction].is_some() => {}
-                Before::Plain => self.connection.note_amid_other(direction),
-                _ => self.connection.note_unseen_beginning(direction),
-            }
-        }
-    }
-}
-
-/// Whether a direction has sent more than is read in order before TLS. What lies behind that is never delivered, so nothing waits
-/// for it.
-fn is_beyond_order(tcp: &TcpConnection, direction: Direction) -> bool {
-    tcp.reach(direction)
-        .is_some_and(|reach| lies_beyond_order(tcp, direction, reach))
-}
-
-/// Whether a place of a direction's stream lies behind what is read in order before TLS.
-#[inline]
-fn lies_beyond_order(tcp: &TcpConnection, direction: Direction, place: SeqNumber) -> bool {
-    let end = i64::from(tcp.delivered(direction)) + i64::from(tcp.ahead(direction, place));
-    end > i64::from(dialogue::MAX_BYTES)
-}
-
-/// The longest step of a dialogue that waits for what it answers: greetings and lists of capabilities are shorter.
-const LONGEST_STEP: usize = 512;
-
-/// Whether a segment may be a step of the dialogue before TLS, or begin TLS, or answer a hello: data of other protocols is
-/// mostly longer.
-fn may_precede_tls(payload: &[u8]) -> bool {
-    payload.len() <= LONGEST_STEP || may_be_records(payload)
-}
-
-fn may_be_records(payload: &[u8]) -> bool {
-    detect(payload) != Detection::Other || RecordHeader::read(payload).is_ok()
 }
 
 #[cfg(test)]
