@@ -449,11 +449,10 @@ fn p6_a_server_that_closes_silently_after_a_certificate_may_have_had_its_message
     };
     let with_tickets = tls::client_hello_with_tickets();
     let closes = &[Waits(60), Closes(SERVER)];
-    assert_eq!(observed(&with_tickets, &[Closes(SERVER)]), "unknown P6u");
-    assert_eq!(
-        observed(&with_tickets, closes),
-        "failure P6c: connection_closed by server"
-    );
+    // A server of another protocol than HTTP may have worked on the message.
+    for steps in [&[Closes(SERVER)][..], closes] {
+        assert_eq!(observed(&with_tickets, steps), "unknown P6u");
+    }
     // Without tickets, their absence says nothing.
     assert_eq!(observed(&tls::client_hello(), closes), "unknown P6u");
     for ends in [Closes(SERVER), Resets(SERVER)] {

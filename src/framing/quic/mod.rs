@@ -7,9 +7,9 @@
 //! # How much work can a stranger cause?
 //!
 //! A packet that does not open costs one header protection, and in one of four cases an AEAD over it. Keys are derived
-//! [`MAX_INITIAL_KEYS`](initial::MAX_INITIAL_KEYS) times per connection, and [`MAX_GUESSES`](guesses::MAX_GUESSES) times for packets of versions that are not known, of which
+//! `MAX_INITIAL_KEYS` times per connection, and `MAX_GUESSES` times for packets of versions that are not known, of which
 //! the observer allows so many a second; [`MAX_FAILURES`] packets may fail to open, and what waits for missing bytes or keys is
-//! bounded by the limits of [`CryptoStream`](crate::transport::quic::CryptoStream) and [`MAX_HELD`](sealed::MAX_HELD).
+//! bounded by the limits of [`CryptoStream`](crate::transport::quic::CryptoStream) and `MAX_HELD`.
 
 mod first_look;
 mod frames;

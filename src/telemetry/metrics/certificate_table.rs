@@ -28,7 +28,7 @@ use super::heavy_hitters::label;
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateRole, CertificateTime, Expiry, PublicKey,
 };
-use crate::event::{Handshake, Side};
+use crate::event::{Handshake, Outcome, Side};
 use crate::time::Timestamp;
 
 /// Most certificates. A series costs about a kilobyte here and more in every store behind
@@ -159,13 +159,19 @@ impl CertificateTable {
         self.evicted
     }
 
-    /// Records the certificates that both sides of `event` showed.
+    /// Records the certificates that both sides of `event` showed. One that the server refused is not in use there: anybody may show an
+    /// expired one.
     pub(crate) fn record(&mut self, event: &Handshake) {
         self.judged_at = self.judged_at.max(event.judged_at);
         self.now = self.now.max(event.time);
         let server = (Side::Server, &event.server_certificates);
         let client = (Side::Client, &event.client_certificates);
+        let is_client_refused = event.outcome == Outcome::Failure
+            || matches!(&event.rejected_after, Some(refused) if refused.side == Side::Server);
         for (side, chain) in [server, client] {
+            if side == Side::Client && is_client_refused {
+                continue;
+            }
             for (position, certificate) in chain.iter().flat_map(|chain| chain.iter()).enumerate() {
                 self.insert(certificate, side, position, event.time);
             }
@@ -338,7 +344,7 @@ pub(crate) fn issuer(facts: &CertificateFacts) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::testing::{certificate, handshake};
+    use crate::telemetry::testing::{certificate, handshake, rejected_after};
 
     fn text(observation: &CertificateObservation, key: &str) -> String {
         let mut attributes = observation.attributes.iter();
@@ -369,6 +375,23 @@ mod tests {
             roles.collect::<Vec<_>>(),
             ["root", "intermediate", "server", "client"]
         );
+    }
+
+    /// A scan with an expired certificate raised an alert that it is in use.
+    #[test]
+    fn a_client_certificate_that_the_server_refuses_is_not_in_use() {
+        let shown = |change: fn(&mut Handshake)| {
+            let mut event = handshake();
+            event.client_certificates = Some([certificate("scanner", 1)].map(Arc::new).into());
+            change(&mut event);
+            let mut table = CertificateTable::new(9, None, false);
+            table.record(&event);
+            subjects(&mut table)
+        };
+        assert_eq!(shown(|_| {}), ["scanner"]);
+        assert_eq!(shown(|event| event.outcome = Outcome::Unknown), ["scanner"]);
+        assert!(shown(|event| event.outcome = Outcome::Failure).is_empty());
+        assert!(shown(|event| event.rejected_after = Some(Box::new(rejected_after()))).is_empty());
     }
 
     #[test]

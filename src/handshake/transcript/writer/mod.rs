@@ -135,6 +135,9 @@ impl Transcript {
 
     #[cold]
     fn take_step(&mut self, sender: Direction, seen: &Seen<'_>) {
+        if matches!(seen, Seen::Close { .. }) && self.has_ended() {
+            return; // closes again, and is no part of what is reported
+        }
         let may_be_tls13 = self.hellos().may_be_tls13();
         if let Some(ladder) = &mut self.ladder {
             ladder.take(sender, seen, self.last, may_be_tls13);
