@@ -714,6 +714,26 @@ fn a_reset_of_a_client_that_takes_the_alert_and_closes_in_order_was_none_of_its_
     assert_eq!(side, Some(SERVER), "{error_type}");
 }
 
+/// Anybody can send more in the name of a side that has reset the connection and is gone.
+#[test]
+fn what_comes_behind_a_reset_takes_it_back_only_if_the_peer_goes_on_too() {
+    let (mut scene, mut peers) = after_client_hello();
+    let flight = [tls::server_hello_13(), tls::encrypted_flight()].concat();
+    scene.play([peers.says(SERVER, &flight), peers.acknowledges(CLIENT)]);
+    scene.play([forged_close(&peers, CLIENT, RST)]);
+    scene.play([
+        peers.says(CLIENT, &tls::encrypted(19)),
+        peers.closes(CLIENT),
+    ]);
+    scene.wait(2_000);
+    let event = scene.end_with_one();
+    assert_eq!(
+        error(&event),
+        Some((ErrorType::ConnectionReset, Some(CLIENT)))
+    );
+    assert_eq!(event.closed_by, Some(ClosedBy::ClientRst));
+}
+
 #[test]
 fn a_side_that_goes_on_in_the_place_of_a_fin_has_not_closed() {
     let (mut scene, mut peers) = after_client_hello();

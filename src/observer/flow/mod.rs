@@ -145,7 +145,10 @@ impl Flow {
     /// Notes the layers around a packet, where those of the first packet had no tunnel or no VLAN: one direction may be in a
     /// tunnel and the other not, and a mirror may show a packet inside and outside of it.
     pub(super) fn note_layers(&mut self, layers: &Layers) {
-        if let Stage::Handshake(open) = &mut self.stage {
+        // What comes after both closes belongs to no handshake.
+        if let Stage::Handshake(open) = &mut self.stage
+            && !open.connection.has_ended()
+        {
             open.layers.add_missing(layers);
         }
     }

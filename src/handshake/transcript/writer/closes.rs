@@ -70,12 +70,16 @@ impl Transcript {
         }
     }
 
-    /// Takes back a reset after which its sender sent more, unless its peer reset the connection, too: then that may have believed it, and
-    /// answers what still comes.
+    /// Takes back a reset after which both sides sent more, unless its peer reset the connection, too: then that may have believed it, and
+    /// answers what still comes. That its sender seems to go on does not suffice: anybody can send more in the name of a side that has gone.
     fn refute_reset(&mut self, direction: Direction) {
-        let is_believed = self.peers[direction.flip()].closing.has_reset();
-        let is_reset = matches!(self.peers[direction].closing, PeerClose::Rst(_));
-        if is_reset && !is_believed && self.delivery[direction].has_sent_after_reset() {
+        let PeerClose::Rst(reset) = self.peers[direction].closing else {
+            return;
+        };
+        let peer = direction.flip();
+        let is_believed = self.peers[peer].closing.has_reset();
+        let goes_on = self.delivery[peer].last_data >= Some(reset.time);
+        if !is_believed && goes_on && self.delivery[direction].has_sent_after_reset() {
             self.take_back_close(direction, Observed::Rst);
         }
     }
