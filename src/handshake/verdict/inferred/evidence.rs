@@ -350,21 +350,24 @@ impl<'t> ShapeEvidence<'t> {
     /// Whether the server answered the client's request with nothing but a record of an alert's length, where one that had accepted
     /// the client would have sent tickets or an answer.
     pub(super) fn server_refuses_request(&self) -> bool {
-        self.has_certificate()
-            && self.server_may_refuse()
+        self.server_may_refuse_request()
             && self.has_unanswered_data()
-            && (self.client_takes_tickets() || self.client_asks())
             && self.server_sent_one_refusal()
-            && !self.client_answers_goodbye()
     }
 
     /// The same where the request crossed the server's record on the way.
     pub(super) fn server_refuses_crossing_request(&self) -> bool {
-        self.has_certificate()
-            && self.server_may_refuse()
-            && self.server_sent_one_record()
+        self.server_may_refuse_request()
             && !self.has_unanswered_data()
             && self.has_crossing_data()
+            && self.server_sent_one_record()
+    }
+
+    /// Whether the server's record may refuse a client that showed a certificate, and whose request would otherwise have got tickets or an
+    /// answer.
+    fn server_may_refuse_request(&self) -> bool {
+        self.has_certificate()
+            && self.server_may_refuse()
             && (self.client_takes_tickets() || self.client_asks())
             && !self.client_answers_goodbye()
     }
